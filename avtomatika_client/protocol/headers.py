@@ -1,0 +1,48 @@
+"""Names of headers and features, in one place.
+
+Features are what a server says it can do beyond the seed protocol (`GET /_public/status`, key `features`); towards a
+server that does not say so, none of it is used.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLIENT_TOKEN: Final = "x-client-token"
+WORKER_TOKEN: Final = "x-worker-token"
+WORKER_ID: Final = "x-worker-id"
+PROTOCOL_VERSION: Final = "x-rxon-version"
+
+INCARNATION: Final = "x-avtomatika-incarnation"
+"""Which start of a worker speaks; a server with LEASES answers a superseded one 409 `superseded`."""
+
+ACK: Final = "x-avtomatika-ack"
+"""Tasks whose delivery this request acknowledges: `task_id:attempt`, separated by commas."""
+
+LEASES: Final = "leases"
+"""Attempts, incarnations, `holding` and acknowledgements are understood."""
+
+WAIT: Final = "wait"
+"""`GET /jobs/{id}?wait=seconds` answers when the job has ended, or after that time."""
+
+DRAINING: Final = "draining"
+"""A heartbeat with status `draining` makes the server answer that worker's open poll at once."""
+
+DEV_CLIENT_TOKEN: Final = "dev-client-token"
+DEV_WORKER_TOKEN: Final = "dev-worker-token"
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+
+
+def format_acks(acks: list[tuple[str, int]]) -> str:
+    """The value of the ACK header for (task_id, attempt) pairs."""
+    return ",".join(f"{task_id}:{attempt}" for task_id, attempt in acks)
+
+
+def parse_acks(value: str) -> list[tuple[str, int]]:
+    """The (task_id, attempt) pairs of an ACK header; what is malformed is left out."""
+    pairs = []
+    for item in value.split(","):
+        task_id, _, attempt = item.strip().rpartition(":")
+        if task_id and attempt.isdigit():
+            pairs.append((task_id, int(attempt)))
+    return pairs
