@@ -1,0 +1,247 @@
+"""What a worker's answer, or its silence, does to a job.
+
+A result is judged by task and attempt, not by the lease: the first result of the current attempt wins; one of an
+earlier attempt is recorded and ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from avtomatika_client.protocol.worker import ErrorCode
+from orchestrator_lite.engine import _ending, _queueing
+from orchestrator_lite.engine.events import InQueue, LeaseLost, ResultArrived
+from orchestrator_lite.engine.state import Task
+from orchestrator_lite.engine.step import Step, Taken, Verdict
+
+MAX_RETRIES = 3
+"""Failures that are tried again before a task is given up (all releases)."""
+
+_FINAL_CODES = frozenset(
+    {
+        ErrorCode.PERMANENT.value,
+        ErrorCode.SECURITY.value,
+        ErrorCode.DEPENDENCY.value,
+        ErrorCode.CONTRACT_VIOLATION.value,
+        ErrorCode.INVALID_INPUT.value,
+        ErrorCode.INTEGRITY_MISMATCH.value,
+    }
+)
+_FAILING_CODES = frozenset({ErrorCode.INVALID_INPUT.value, ErrorCode.INTEGRITY_MISMATCH.value})
+
+
+def arrived(step: Step, event: ResultArrived) -> None:
+    """Apply a result, or say why it is ignored."""
+    refusal = _refusal(step, event)
+    if refusal is not None:
+        step.verdict = refusal
+        return
+    task = step.job.tasks[event.task_id]
+    attempt = task.attempt if event.current is None else event.current.attempt
+    if event.status == "failure" and _tried_again(step, event, task, attempt):
+        step.verdict = Verdict(transition="failure_handled")
+        return
+    _finish_task(step, event, attempt)
+    if step.job.status == "waiting_for_parallel_tasks":
+        _join(step, event)
+    else:
+        _follow(step, event, task)
+
+
+def lease_lost(step: Step, event: LeaseLost) -> None:
+    """The worker has gone: the task is handed out again, unless the job is to be cancelled."""
+    task = step.job.tasks.get(event.task_id)
+    if task is None or step.job.is_final:
+        return
+    step.note(
+        "worker_event:lease_lost",
+        event.at,
+        worker_id=event.standing.worker_id,
+        attempt_number=event.standing.attempt,
+        snapshot={"task_id": event.task_id, "reason": event.reason},
+    )
+    if step.job.cancel_requested_at is None:
+        step.requeue.append(Taken(event.task_id, event.standing.attempt, True))
+        return
+    step.drop.append(Taken(event.task_id, event.standing.attempt, True))
+    _queueing.keep(step, event.task_id, replace(task, dropped=True))
+    if all(item.dropped for item in step.job.tasks.values()):
+        _ending.end(step, "cancelled", event.at)
+
+
+def _refusal(step: Step, event: ResultArrived) -> Verdict | None:
+    job = step.job
+    if _is_repeat(step, event):
+        return _ignored_repeat(step, event)
+    if job.is_final:
+        _record_late(step, event)
+        message = f"Result ignored: the job is already in a terminal state ({job.status})."
+        return Verdict(reason="job_already_terminated", message=message)
+    task = job.tasks.get(event.task_id)
+    if task is None or task.dropped or task.waiting_for_retry:
+        _record_late(step, event)
+        message = f"Result ignored: task_id {event.task_id} is no longer active for job {job.id}."
+        return Verdict(reason="stale_task", message=message)
+    return _wrong_attempt(step, event, event.current)
+
+
+def _wrong_attempt(step: Step, event: ResultArrived, current: InQueue | None) -> Verdict | None:
+    if current is None:
+        return None
+    if event.attempt is None and event.worker_id != current.worker_id:
+        _record_late(step, event)
+        return Verdict(reason="worker_mismatch", message="Forbidden: This task is assigned to a different worker.")
+    if event.attempt is not None and event.attempt != current.attempt:
+        _record_late(step, event)
+        message = f"Result ignored: attempt {event.attempt} of task {event.task_id} has been superseded."
+        return Verdict(reason="stale_task", message=message)
+    return None
+
+
+def _is_repeat(step: Step, event: ResultArrived) -> bool:
+    """Whether this very result has been applied before: its reply was lost, so it says nothing new."""
+    applied = step.job.done.get(event.task_id)
+    return applied is not None and event.attempt in {applied, None}
+
+
+def _ignored_repeat(step: Step, event: ResultArrived) -> Verdict:
+    job = step.job
+    if job.is_final:
+        message = f"Result ignored: the job is already in a terminal state ({job.status})."
+        return Verdict(reason="job_already_terminated", message=message)
+    message = f"Result ignored: task_id {event.task_id} is no longer active for job {job.id}."
+    return Verdict(reason="stale_task", message=message)
+
+
+def _record_late(step: Step, event: ResultArrived) -> None:
+    step.note(
+        "worker_event:late_result",
+        event.at,
+        worker_id=event.worker_id,
+        attempt_number=event.attempt,
+        snapshot={"task_id": event.task_id, "status": event.status, "data": event.data, "error": event.error},
+    )
+
+
+def _tried_again(step: Step, event: ResultArrived, task: Task, attempt: int) -> bool:
+    """Whether a failure is followed by another attempt; an interruption counts for nothing."""
+    code = _code(event)
+    interrupted = code == ErrorCode.INTERRUPTED.value
+    if step.job.cancel_requested_at is not None:
+        return False
+    if not interrupted and (code in _FINAL_CODES or task.retries >= MAX_RETRIES):
+        return False
+    step.note(
+        "worker_event:task_interrupted" if interrupted else "worker_event:task_retry",
+        event.at,
+        worker_id=event.worker_id,
+        attempt_number=attempt,
+        snapshot={"task_id": event.task_id, "error": event.error},
+    )
+    step.drop.append(Taken(event.task_id, attempt))
+    again = replace(task, attempt=attempt + 1, retries=task.retries + (0 if interrupted else 1))
+    if interrupted:
+        _queueing.enqueue(step, event.task_id, again, event.at)
+        return True
+    step.clear_timers.append(f"dispatch:{event.task_id}")
+    step.set_timers[f"retry:{event.task_id}"] = event.at + _backoff(event, again.retries)
+    _queueing.keep(step, event.task_id, replace(again, waiting_for_retry=True))
+    step.update(retry_count=again.retries)
+    return True
+
+
+def _backoff(event: ResultArrived, retries: int) -> float:
+    """Seconds until the next attempt: 0.5, 1, 2, or at least what the worker asks for."""
+    asked = (event.error or {}).get("retry_after")
+    wait = 0.5 * 2.0 ** (retries - 1)
+    return max(wait, float(asked)) if isinstance(asked, int | float) and 0 <= asked <= 86_400 else wait
+
+
+def _finish_task(step: Step, event: ResultArrived, attempt: int) -> None:
+    step.drop.append(Taken(event.task_id, attempt))
+    step.clear_timers += [f"dispatch:{event.task_id}"]
+    rest = {task_id: task for task_id, task in step.job.tasks.items() if task_id != event.task_id}
+    step.update(tasks=rest, done={**step.job.done, event.task_id: attempt})
+    step.note(
+        "task_finished",
+        event.at,
+        worker_id=event.worker_id,
+        attempt_number=attempt,
+        snapshot={"task_id": event.task_id, "task_status": event.status, "error": event.error},
+    )
+
+
+def _join(step: Step, event: ResultArrived) -> None:
+    """One branch has ended; the last one to end leads into the aggregator."""
+    job = step.job
+    answer = {"status": event.status, "data": event.data, "error": event.error}
+    step.update(aggregation_results={**job.aggregation_results, event.task_id: answer})
+    step.verdict = Verdict(transition="parallel_branch_accepted")
+    if any(not task.dropped for task in job.tasks.values()):
+        return
+    if job.cancel_requested_at is not None and (job.tasks or event.status == "cancelled"):
+        _ending.end(step, "cancelled", event.at)
+        return
+    step.update(aggregation_results=_in_order(step.job.aggregation_results), tasks={})
+    target = job.aggregation_target
+    assert target is not None  # noqa: S101 - set together with the status
+    _ending.enter(step, target, event.at)
+
+
+def _in_order(results: dict[str, Any]) -> dict[str, Any]:
+    """Branches in the order of their dispatch: a task's id ends with its number."""
+    return dict(sorted(results.items(), key=lambda item: int(item[0].rpartition("-")[2])))
+
+
+def _follow(step: Step, event: ResultArrived, task: Task) -> None:
+    """Take the transition for the task's status."""
+    transitions = task.spec.transitions
+    match event.status:
+        case "failure":
+            _follow_failure(step, event, transitions)
+        case "cancelled" if "cancelled" not in transitions:
+            step.verdict = Verdict(transition="cancelled_handled")
+            _ending.end(step, "cancelled", event.at)
+        case status if status in transitions:
+            _merge(step, event)
+            step.verdict = Verdict(transition=f"{status}_transition")
+            if status == "cancelled":
+                step.verdict = Verdict(transition="cancelled_handled")
+            _ending.enter(step, transitions[status], event.at)
+        case status:
+            step.verdict = Verdict(transition="unhandled_status_failure")
+            message = f"Worker returned unhandled status: {status}"
+            _ending.fail(step, "failed", event.at, code="UNHANDLED_STATUS", message=message)
+
+
+def _follow_failure(step: Step, event: ResultArrived, transitions: dict[str, str]) -> None:
+    step.verdict = Verdict(transition="failure_handled")
+    code = _code(event)
+    error = {"code": code, "message": "", "details": None, **(event.error or {})}
+    if step.job.cancel_requested_at is not None:
+        step.update(error=error)
+        _ending.end(step, "cancelled", event.at)
+        return
+    target = transitions.get(code) or transitions.get("failure")
+    if target is not None:
+        _merge(step, event)
+        step.update(error=error)
+        _ending.enter(step, target, event.at)
+        return
+    status = "failed" if code in _FAILING_CODES else "quarantined"
+    _ending.fail(step, status, event.at, code=code, message=error["message"], details=error["details"])
+
+
+def _merge(step: Step, event: ResultArrived) -> None:
+    """Keep a task's data for later states: an object's keys as the releases do, anything else under the state."""
+    job = step.job
+    if event.data is None:
+        return
+    added = event.data if isinstance(event.data, dict) else {job.current_state: event.data}
+    step.update(state_history={**job.state_history, **added}, has_data=True, data=event.data)
+
+
+def _code(event: ResultArrived) -> str:
+    code = (event.error or {}).get("code")
+    return code if isinstance(code, str) and code else ErrorCode.TRANSIENT.value

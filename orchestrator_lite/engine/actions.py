@@ -1,0 +1,170 @@
+"""What a handler wants done: it records one action, the engine folds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from avtomatika_client.protocol.errors import AvtomatikaError
+from orchestrator_lite.engine.json_values import copied
+from orchestrator_lite.engine.state import TaskSpec
+
+
+class ActionError(AvtomatikaError):
+    """A handler asked for something that cannot be done; it fails the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoTo:
+    """Enter another state."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Have one task done."""
+
+    spec: TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchParallel:
+    """Have tasks done side by side; the state `aggregate_into` is entered when all have ended."""
+
+    specs: tuple[TaskSpec, ...]
+    aggregate_into: str
+
+
+Action: TypeAlias = GoTo | Dispatch | DispatchParallel
+
+
+class ActionFactory:
+    """The `actions` a handler is given; exactly one action may be recorded in a run.
+
+    Attributes:
+        idempotency_key: The same for every run of this handler in this step of the job: handlers run at least once,
+            and calls to the outside can carry it so that they count once.
+    """
+
+    def __init__(self, idempotency_key: str, states: frozenset[str]) -> None:
+        self.idempotency_key = idempotency_key
+        self._states = states
+        self._recorded: Action | None = None
+
+    @property
+    def recorded(self) -> Action | None:
+        """The action recorded so far."""
+        return self._recorded
+
+    def go_to(self, state: str) -> None:
+        """Enter `state` next.
+
+        Raises:
+            ActionError: Another action was recorded, or the blueprint has no such state.
+        """
+        self._record(GoTo(self._known(state, "go_to")))
+
+    transition_to = go_to
+
+    def dispatch_task(
+        self,
+        task_type: str,
+        params: Mapping[str, Any] | None = None,
+        transitions: Mapping[str, str] | None = None,
+        *,
+        dispatch_strategy: str = "default",
+        resource_requirements: Mapping[str, Any] | None = None,
+        timeout_seconds: float | None = None,
+        dispatch_timeout_seconds: float | None = None,
+        result_timeout_seconds: float | None = None,
+        max_cost: float | None = None,
+        priority: float = 0.0,
+    ) -> None:
+        """Have a worker run a skill; its status decides by `transitions` which state comes next.
+
+        Args:
+            task_type: The skill's name.
+            params: The skill's input.
+            transitions: Status (`success`, `failure`, an error code, or any word a worker returns) to state.
+            dispatch_strategy: How a worker is chosen.
+            resource_requirements: What the worker must have.
+            timeout_seconds: Seconds the task may run.
+            dispatch_timeout_seconds: Seconds it may wait in the queue; default: the job's `dispatch_timeout`.
+            result_timeout_seconds: Seconds from its dispatch within which its result must come.
+            max_cost: The most a worker may charge.
+            priority: Higher goes first.
+
+        Raises:
+            ActionError: Another action was recorded, a transition leads nowhere, or `params` is no JSON object.
+        """
+        spec = TaskSpec(
+            type=_skill_name(task_type),
+            params=_params(params),
+            transitions=self._transitions(transitions or {}),
+            dispatch_strategy=dispatch_strategy,
+            resource_requirements=None if resource_requirements is None else copied(dict(resource_requirements)),
+            timeout_seconds=timeout_seconds,
+            dispatch_timeout_seconds=dispatch_timeout_seconds,
+            result_timeout_seconds=result_timeout_seconds,
+            max_cost=max_cost,
+            priority=float(priority),
+        )
+        self._record(Dispatch(spec))
+
+    def dispatch_parallel(self, tasks: Sequence[Mapping[str, Any]], aggregate_into: str) -> None:
+        """Have workers run several skills side by side, then enter `aggregate_into`.
+
+        Args:
+            tasks: One object a task: `type` (or `task_type`), `params`, and the options of `dispatch_task`.
+            aggregate_into: The aggregator's state; it reads `aggregation_results` as {task_id: {status, data, error}}.
+
+        Raises:
+            ActionError: Another action was recorded, the state is unknown, or a task is malformed.
+        """
+        specs = tuple(_branch(index, task) for index, task in enumerate(tasks))
+        self._record(DispatchParallel(specs, self._known(aggregate_into, "dispatch_parallel")))
+
+    def _record(self, action: Action) -> None:
+        if self._recorded is not None:
+            first, second = type(self._recorded).__name__, type(action).__name__
+            raise ActionError(f"a handler may ask for one action; it asked for {first} and then {second}")
+        self._recorded = action
+
+    def _known(self, state: str, where: str) -> str:
+        if state not in self._states:
+            raise ActionError(f"{where}: there is no state {state!r}")
+        return state
+
+    def _transitions(self, transitions: Mapping[str, str]) -> dict[str, str]:
+        return {str(status): self._known(state, f"transitions[{status!r}]") for status, state in transitions.items()}
+
+
+_BRANCH_OPTIONS = frozenset(TaskSpec.__dataclass_fields__) - {"type", "params"}
+
+
+def _branch(index: int, task: Mapping[str, Any]) -> TaskSpec:
+    if not isinstance(task, Mapping):
+        raise ActionError(f"tasks[{index}]: expected an object, got {type(task).__name__}")
+    name = task.get("type", task.get("task_type"))
+    options = {key: value for key, value in task.items() if key in _BRANCH_OPTIONS and value is not None}
+    try:
+        return TaskSpec(type=_skill_name(name), params=_params(task.get("params")), **copied(options))
+    except AvtomatikaError as error:
+        raise ActionError(f"tasks[{index}]: {error}") from error
+
+
+def _skill_name(name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise ActionError(f"a task's type must be a skill's name, got {name!r}")
+    return name
+
+
+def _params(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    if params is None:
+        return {}
+    if not isinstance(params, Mapping):
+        raise ActionError(f"params: expected an object, got {type(params).__name__}")
+    plain: dict[str, Any] = copied(dict(params), "params")
+    return plain

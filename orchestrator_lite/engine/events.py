@@ -1,0 +1,122 @@
+"""What can happen to a job. Events carry every fact the fold needs; it looks nothing up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from orchestrator_lite.engine.actions import Action
+
+
+@dataclass(frozen=True, slots=True)
+class InQueue:
+    """How the queue has a task.
+
+    Attributes:
+        attempt: The attempt it is in.
+        leased: Whether a worker has it.
+        worker_id: Who has it, or had it last.
+    """
+
+    attempt: int
+    leased: bool
+    worker_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """The job was accepted."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerDone:
+    """A handler returned.
+
+    Attributes:
+        at: When, UTC seconds.
+        step: The job's `step` it ran for; a handler that comes late for it counts for nothing.
+        action: What it recorded, if anything.
+        state_history: The history as it left it.
+        returned: What it returned; only the end handler's and the aggregator's counts.
+        is_end: Whether its state is an end state.
+        end_status: The status an end state was declared with.
+        duration_ms: How long it ran.
+    """
+
+    at: float
+    step: int
+    action: Action | None
+    state_history: dict[str, Any]
+    returned: Any = None
+    is_end: bool = False
+    end_status: str | None = None
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerFailed:
+    """A handler raised, returned nonsense or took too long."""
+
+    at: float
+    step: int
+    message: str
+    code: str = "HANDLER_ERROR"
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultArrived:
+    """A worker answered a task.
+
+    Attributes:
+        at: When, UTC seconds.
+        task_id: The task it names.
+        worker_id: Who answers.
+        attempt: The attempt it names; None from official workers.
+        current: How the queue has the task; None when it does not have it.
+        status: `success`, `failure`, `cancelled`, or any word.
+        data: What the skill returned.
+        error: Code, message, details.
+    """
+
+    at: float
+    task_id: str
+    worker_id: str
+    attempt: int | None
+    current: InQueue | None
+    status: str
+    data: Any = None
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseLost:
+    """A worker that had started a task has gone silent, or was started anew."""
+
+    at: float
+    task_id: str
+    standing: InQueue
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAsked:
+    """A client wants the job to end. `queue`: its tasks as the queue has them."""
+
+    at: float
+    queue: Mapping[str, InQueue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired:
+    """A timer of the job is due. `queue`: the job's tasks as the queue has them."""
+
+    at: float
+    name: str
+    queue: Mapping[str, InQueue] = field(default_factory=dict)
+
+
+Event: TypeAlias = Created | HandlerDone | HandlerFailed | ResultArrived | LeaseLost | CancelAsked | TimerFired

@@ -1,0 +1,178 @@
+"""A job's state: one value, replaced whole by each step and stored as one document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from avtomatika_client.protocol.jobs import FINAL_STATUSES
+
+RUNNABLE = frozenset({"pending", "running"})
+"""Statuses in which the job is owed a run of its current state's handler."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who a job belongs to; never the token."""
+
+    name: str
+    plan: str = "unknown"
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec:
+    """What a handler asked a worker for, in the words of the official dialect (`dispatch_task`)."""
+
+    type: str
+    params: dict[str, Any]
+    transitions: dict[str, str] = field(default_factory=dict)
+    dispatch_strategy: str = "default"
+    resource_requirements: dict[str, Any] | None = None
+    timeout_seconds: float | None = None
+    dispatch_timeout_seconds: float | None = None
+    result_timeout_seconds: float | None = None
+    max_cost: float | None = None
+    priority: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task the job waits for.
+
+    Attributes:
+        spec: What was asked for.
+        attempt: The attempt it was last queued with; the queue raises it when it hands the task out again.
+        retries: Failures that were tried again.
+        dispatched_at: When it was last queued, UTC seconds.
+        dropped: Taken off the queue by a cancel; it will have no result.
+        waiting_for_retry: It failed and its next attempt has not been queued yet.
+    """
+
+    spec: TaskSpec
+    attempt: int = 1
+    retries: int = 0
+    dispatched_at: float = 0.0
+    dropped: bool = False
+    waiting_for_retry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything a job is.
+
+    Attributes:
+        id: Its id.
+        blueprint: Its blueprint's name.
+        client: Who it belongs to.
+        created_at: When it was accepted, UTC seconds.
+        updated_at: When it last changed.
+        initial_data: What it was created with.
+        current_state: The state it is in, or ended in.
+        status: One of the protocol's statuses.
+        state_history: What handlers and workers left; data of workers is merged into it.
+        webhook_url: Where its end is reported.
+        dispatch_timeout: Seconds a task of it may wait in the queue.
+        result_timeout: Seconds from creation within which it must end.
+        tracing_context: W3C trace headers of its creation.
+        step: How many states it has entered.
+        events: How many history events it has.
+        tasks_made: How many tasks it has dispatched.
+        tasks: Those it waits for, by id, in the order of their dispatch.
+        last_task: Id and spec of the one last dispatched.
+        done: Attempt of each task whose result was applied.
+        aggregation_target: The state parallel branches lead to.
+        aggregation_results: Results of the branches, by task id.
+        has_data: Whether a task's data is there to be the result.
+        data: Data of the last applied task.
+        result: What the job returned.
+        error: Code, message and details of why it failed.
+        retry_count: Failures of the current task that were tried again.
+        cancel_requested_at: When a cancel was asked for while a worker had a task of it.
+    """
+
+    id: str
+    blueprint: str
+    client: Client
+    created_at: float
+    updated_at: float
+    initial_data: dict[str, Any]
+    current_state: str
+    status: str = "pending"
+    state_history: dict[str, Any] = field(default_factory=dict)
+    webhook_url: str | None = None
+    dispatch_timeout: float | None = None
+    result_timeout: float | None = None
+    tracing_context: dict[str, Any] = field(default_factory=dict)
+    step: int = 1
+    events: int = 0
+    tasks_made: int = 0
+    tasks: dict[str, Task] = field(default_factory=dict)
+    last_task: tuple[str, TaskSpec] | None = None
+    done: dict[str, int] = field(default_factory=dict)
+    aggregation_target: str | None = None
+    aggregation_results: dict[str, Any] = field(default_factory=dict)
+    has_data: bool = False
+    data: Any = None
+    result: Any = None
+    error: dict[str, Any] | None = None
+    retry_count: int = 0
+    cancel_requested_at: float | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will never change again."""
+        return self.status in FINAL_STATUSES
+
+    @property
+    def is_runnable(self) -> bool:
+        """Whether it is owed a run of its current state's handler."""
+        return self.status in RUNNABLE
+
+    @property
+    def result_deadline(self) -> float | None:
+        """UTC seconds by which it must have ended."""
+        return None if self.result_timeout is None else self.created_at + self.result_timeout
+
+
+_PLAIN_FIELDS = tuple(f.name for f in fields(Job) if f.name not in {"client", "tasks", "last_task"})
+_SPEC_FIELDS = tuple(f.name for f in fields(TaskSpec))
+
+
+def to_document(job: Job) -> bytes:
+    """The job as the store keeps it."""
+    plain: dict[str, Any] = {name: getattr(job, name) for name in _PLAIN_FIELDS}
+    plain["client"] = {"name": job.client.name, "plan": job.client.plan, "params": job.client.params}
+    plain["tasks"] = {task_id: _task_document(task) for task_id, task in job.tasks.items()}
+    plain["last_task"] = None if job.last_task is None else [job.last_task[0], spec_document(job.last_task[1])]
+    return to_json(plain)
+
+
+def from_document(doc: bytes) -> Job:
+    """The job a document holds."""
+    plain = from_json(doc)
+    last = plain.pop("last_task")
+    return Job(
+        client=Client(**plain.pop("client")),
+        tasks={key: Task(spec=TaskSpec(**item.pop("spec")), **item) for key, item in plain.pop("tasks").items()},
+        last_task=None if last is None else (last[0], TaskSpec(**last[1])),
+        **plain,
+    )
+
+
+def spec_document(spec: TaskSpec) -> dict[str, Any]:
+    """A task's specification as plain JSON."""
+    return {name: getattr(spec, name) for name in _SPEC_FIELDS}
+
+
+def _task_document(task: Task) -> dict[str, Any]:
+    return {
+        "spec": spec_document(task.spec),
+        "attempt": task.attempt,
+        "retries": task.retries,
+        "dispatched_at": task.dispatched_at,
+        "dropped": task.dropped,
+        "waiting_for_retry": task.waiting_for_retry,
+    }

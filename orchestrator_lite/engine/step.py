@@ -1,0 +1,96 @@
+"""What a fold gives back: the new state, what to write with it, and what to do once that is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator_lite.engine.state import Job, TaskSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A task for the queue."""
+
+    task_id: str
+    spec: TaskSpec
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A task that leaves the queue, as the fold saw it: its attempt, and whether a worker had it (None: either)."""
+
+    task_id: str
+    attempt: int
+    leased: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a result: a transition when it was applied, a reason when it was ignored."""
+
+    transition: str | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(slots=True)
+class Step:
+    """One fold's outcome.
+
+    Attributes:
+        job: The new state.
+        events: History events, as the API shows them.
+        enqueue: Tasks that become queued.
+        drop: Tasks that leave the queue.
+        requeue: Tasks that go back to it.
+        set_timers: Name to UTC seconds.
+        clear_timers: Names.
+        cancel: Tasks whose workers are to be told to stop.
+        verdict: The answer to a result.
+    """
+
+    job: Job
+    events: list[dict[str, Any]] = field(default_factory=list)
+    enqueue: list[Queued] = field(default_factory=list)
+    drop: list[Taken] = field(default_factory=list)
+    requeue: list[Taken] = field(default_factory=list)
+    set_timers: dict[str, float] = field(default_factory=dict)
+    clear_timers: list[str] = field(default_factory=list)
+    cancel: list[str] = field(default_factory=list)
+    verdict: Verdict | None = None
+
+    def update(self, **values: Any) -> None:
+        """Replace fields of the state."""
+        self.job = replace(self.job, **values)
+
+    def note(self, event_type: str, at: float, *, snapshot: dict[str, Any] | None = None, **keys: Any) -> None:
+        """Add a history event with the keys of `spec/avtomatika.md` §5; those not given are null."""
+        job = self.job
+        self.events.append(
+            {
+                "event_id": f"{job.id}:{job.events}",
+                "job_id": job.id,
+                "client_token": None,
+                "timestamp": datetime.fromtimestamp(at, UTC).isoformat(),
+                "state": keys.pop("state", job.current_state),
+                "event_type": event_type,
+                "duration_ms": keys.pop("duration_ms", None),
+                "previous_state": keys.pop("previous_state", None),
+                "next_state": keys.pop("next_state", None),
+                "worker_id": keys.pop("worker_id", None),
+                "attempt_number": keys.pop("attempt_number", None),
+                "context_snapshot": {
+                    "id": job.id,
+                    "blueprint_name": job.blueprint,
+                    "current_state": job.current_state,
+                    "status": job.status,
+                    "step": job.step,
+                    **keys,
+                    **(snapshot or {}),
+                },
+            }
+        )
+        self.update(events=job.events + 1)
