@@ -1,1 +1,5 @@
+"""The distribution's version; the build reads it here."""
+
+from __future__ import annotations
+
 __version__ = "0.1.0"

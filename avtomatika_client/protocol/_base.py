@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -23,7 +23,7 @@ class Sent(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
-class OpenEnum(str, Enum):
+class OpenEnum(StrEnum):
     """An enum of texts to which a later server may add: an unknown value is kept and compares as text."""
 
     @classmethod

@@ -7,8 +7,8 @@ virtual clock can stand in for all of them at once.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager, nullcontext
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 
 class Clock:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-CLIENT_TOKEN: Final = "x-client-token"
-WORKER_TOKEN: Final = "x-worker-token"
+CLIENT_TOKEN: Final = "x-client-token"  # noqa: S105
+WORKER_TOKEN: Final = "x-worker-token"  # noqa: S105
 WORKER_ID: Final = "x-worker-id"
 PROTOCOL_VERSION: Final = "x-rxon-version"
 
@@ -28,8 +28,8 @@ WAIT: Final = "wait"
 DRAINING: Final = "draining"
 """A heartbeat with status `draining` makes the server answer that worker's open poll at once."""
 
-DEV_CLIENT_TOKEN: Final = "dev-client-token"
-DEV_WORKER_TOKEN: Final = "dev-worker-token"
+DEV_CLIENT_TOKEN: Final = "dev-client-token"  # noqa: S105
+DEV_WORKER_TOKEN: Final = "dev-worker-token"  # noqa: S105
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 
