@@ -1,0 +1,86 @@
+"""`python -m benchmarks budgets`: the limits the build keeps to; exits 1 when one is exceeded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+ATTEMPTS = 7
+IMPORT = """
+import sys, time
+begin = time.perf_counter()
+import avtomatika_client
+spent = time.perf_counter() - begin
+print(spent * 1000)
+print(*sorted(sys.modules.keys() & {"httpx", "rich", "avtomatika_worker", "orchestrator_lite"}))
+"""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A figure and what it may be.
+
+    Attributes:
+        name: What is measured.
+        limit: What it may be at most on a quiet machine.
+        unit: Of the limit.
+        measure: Takes the figure once; the least of seven counts, since noise only adds.
+    """
+
+    name: str
+    limit: float
+    unit: str
+    measure: Callable[[], float]
+
+
+class BrokenPromiseError(Exception):
+    """Something that must hold at any speed does not."""
+
+
+def client_import_ms() -> float:
+    """Milliseconds `import avtomatika_client` takes in a fresh interpreter.
+
+    Raises:
+        BrokenPromiseError: It loaded httpx, rich or one of the other two packages.
+    """
+    run = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
+    spent, loaded = run.stdout.splitlines()
+    if loaded.strip():
+        raise BrokenPromiseError(f"import avtomatika_client loads {loaded}")
+    return float(spent)
+
+
+BUDGETS = (Budget("import avtomatika_client", 150, "ms", client_import_ms),)
+
+
+def check(budgets: Sequence[Budget], factor: float) -> int:
+    """Measure each, print a line each; 1 when one is over its limit × `factor` or broken, else 0."""
+    failed = False
+    for budget in budgets:
+        try:
+            best = min(budget.measure() for _ in range(ATTEMPTS))
+        except BrokenPromiseError as error:
+            print(f"FAIL {budget.name}: {error}")
+            failed = True
+            continue
+        allowed = budget.limit * factor
+        verdict = "ok  " if best <= allowed else "OVER"
+        print(f"{verdict} {budget.name}: {best:.1f} {budget.unit}, best of {ATTEMPTS} (limit {allowed:g})")
+        failed = failed or best > allowed
+    return int(failed)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("--factor", type=float, default=1.0, help="multiplies every limit; for slow or busy machines")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Check every budget."""
+    return check(BUDGETS, options.factor)
