@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from orchestrator_lite.store._interface import (
     Change,
     Conflict,
@@ -19,6 +21,10 @@ from orchestrator_lite.store._interface import (
     Timer,
     WorkerRow,
 )
+from orchestrator_lite.store._urls import open_store
+
+if TYPE_CHECKING:
+    from orchestrator_lite.store.sqlite import SqliteStore
 
 __all__ = [
     "Change",
@@ -29,6 +35,7 @@ __all__ = [
     "JobRow",
     "Loaded",
     "Renewal",
+    "SqliteStore",
     "Store",
     "StoreError",
     "StoreUnavailable",
@@ -36,4 +43,14 @@ __all__ = [
     "TaskRow",
     "Timer",
     "WorkerRow",
+    "open_store",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # SQLite is loaded when a store is wanted, not when its interface is imported.
+    if name == "SqliteStore":
+        from orchestrator_lite.store.sqlite import SqliteStore
+
+        return SqliteStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

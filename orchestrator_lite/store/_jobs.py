@@ -1,0 +1,87 @@
+"""The verbs about jobs, their history and the registrations of workers."""
+
+from __future__ import annotations
+
+from orchestrator_lite.store import _tasks
+from orchestrator_lite.store._interface import (
+    Change,
+    Conflict,
+    Counts,
+    EventRow,
+    JobRow,
+    Loaded,
+    WorkerRow,
+)
+from orchestrator_lite.store._transaction import Transaction
+
+_JOB = "SELECT id, version, status, client, blueprint, created_at, doc FROM jobs WHERE id = ?"
+_VERSION = "SELECT version FROM jobs WHERE id = ?"
+_EVENTS = "SELECT seq, job_id, at, doc FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+_RUNNABLE = "SELECT id FROM jobs WHERE status = ? AND id > ? ORDER BY id LIMIT ?"
+_BY_STATUS = "SELECT status, count(*) FROM jobs GROUP BY status"
+_PUT_WORKER = "INSERT OR REPLACE INTO workers (worker_id, seen_at, doc) VALUES (?, ?, ?)"
+
+
+def load(tx: Transaction, job_id: str) -> Loaded | None:
+    """Verb `load`."""
+    rows = tx.read(_JOB, (job_id,))
+    if not rows:
+        return None
+    found, version, status, client, blueprint, created_at, doc = rows[0]
+    job = JobRow(
+        id=found, version=version, status=status, client=client, blueprint=blueprint, created_at=created_at, doc=doc
+    )
+    return Loaded(job, tuple(_tasks.of_job(tx, job_id)))
+
+
+def commit(tx: Transaction, change: Change) -> None:
+    """Verb `commit`: all checks first, so that a Conflict has written nothing."""
+    job = change.job
+    version = tx.batch.version_of(job.id)
+    if version is None:
+        row = tx.peek(_VERSION, (job.id,))
+        version = row[0] if row else 0
+    if job.version != version + 1:
+        raise Conflict(f"Job {job.id} is at version {version} and cannot become version {job.version}.")
+    if change.drop or change.requeue or change.enqueue:
+        _tasks.check(tx, change)
+    tx.batch.add(change)
+
+
+def events_after(tx: Transaction, job_id: str, seq: int, limit: int) -> list[EventRow]:
+    """Verb `events_after`."""
+    return [EventRow(*row) for row in tx.read(_EVENTS, (job_id, seq, max(limit, 0)))]
+
+
+def runnable(tx: Transaction, limit: int, after: str) -> list[str]:
+    """Verb `runnable`."""
+    limit = max(limit, 0)
+    rows = [row[0] for status in ("pending", "running") for row in tx.read(_RUNNABLE, (status, after, limit))]
+    return sorted(rows)[:limit]
+
+
+def put_worker(tx: Transaction, worker: WorkerRow) -> None:
+    """Verb `put_worker`."""
+    tx.write(_PUT_WORKER, (worker.worker_id, worker.seen_at, worker.doc))
+
+
+def workers(tx: Transaction) -> list[WorkerRow]:
+    """Verb `workers`."""
+    return [WorkerRow(*row) for row in tx.read("SELECT worker_id, seen_at, doc FROM workers ORDER BY worker_id")]
+
+
+def drop_worker(tx: Transaction, worker_id: str) -> None:
+    """Verb `drop_worker`."""
+    tx.write("DELETE FROM workers WHERE worker_id = ?", (worker_id,))
+
+
+def counts(tx: Transaction) -> Counts:
+    """Verb `counts`."""
+    queued, leased = _tasks.count(tx)
+    return Counts(jobs=dict(tx.read(_BY_STATUS)), queued=queued, leased=leased)
+
+
+def wipe(tx: Transaction) -> None:
+    """Verb `wipe`."""
+    for table in ("jobs", "tasks", "timers", "events", "workers"):
+        tx.write(f"DELETE FROM {table}")  # noqa: S608 (our own words)

@@ -1,0 +1,92 @@
+"""What lies in the database file, and how the connection to it is set."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Durability = Literal["power", "process"]
+
+SCHEMA_VERSION = 1
+# "AvLi": tells our files from other programs' (sqlite.org/pragma.html#pragma_application_id).
+APPLICATION_ID = 0x41764C69
+
+# Keys grow with time (rowids; ids are UUIDv7), so inserts touch the last pages only. Each hot question has an index
+# that answers it without a scan; those on `until` are partial, so a queued task is in one of them and a leased task in
+# the other. Large columns stand last, so that reading the small ones follows no overflow page.
+TABLES = (
+    """
+    CREATE TABLE jobs (
+        id TEXT NOT NULL UNIQUE,
+        version INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        client TEXT NOT NULL,
+        blueprint TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        doc BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX jobs_by_status ON jobs (status, id)",
+    """
+    CREATE TABLE tasks (
+        seq INTEGER PRIMARY KEY,
+        task_id TEXT NOT NULL UNIQUE,
+        job_id TEXT NOT NULL,
+        skill TEXT NOT NULL,
+        priority REAL NOT NULL,
+        attempt INTEGER NOT NULL,
+        spent INTEGER NOT NULL,
+        worker_id TEXT,
+        incarnation TEXT,
+        until REAL,
+        payload BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX tasks_of_job ON tasks (job_id)",
+    "CREATE INDEX tasks_ready ON tasks (skill, priority DESC) WHERE until IS NULL",
+    "CREATE INDEX tasks_leased ON tasks (until) WHERE until IS NOT NULL",
+    "CREATE INDEX tasks_held ON tasks (worker_id) WHERE until IS NOT NULL",
+    """
+    CREATE TABLE timers (
+        key TEXT PRIMARY KEY,
+        job_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        at REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX timers_by_time ON timers (at)",
+    """
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        job_id TEXT NOT NULL,
+        at REAL NOT NULL,
+        doc BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX events_of_job ON events (job_id)",
+    "CREATE TABLE workers (worker_id TEXT PRIMARY KEY, seen_at REAL NOT NULL, doc BLOB NOT NULL) WITHOUT ROWID",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+def pragmas(durability: Durability) -> tuple[str, ...]:
+    """How the connection is set.
+
+    Args:
+        durability: `power` syncs the log at each COMMIT, `process` leaves that to the operating system.
+    """
+    return (
+        "PRAGMA journal_mode = WAL",
+        f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}",
+        # The live part of the database (queue, leases, timers, newest history) stays in memory: 64 MiB.
+        "PRAGMA cache_size = -65536",
+        "PRAGMA temp_store = MEMORY",
+        # A page that is written in many groups is copied into the database once per checkpoint: 16 MiB of log save
+        # most of these copies, and a checkpoint still takes tens of milliseconds only.
+        "PRAGMA wal_autocheckpoint = 4000",
+        "PRAGMA journal_size_limit = 67108864",
+        # Some distributions build SQLite so that it overwrites what it deletes; every finished task would pay for it.
+        "PRAGMA secure_delete = OFF",
+        # Mapped reads save little beside that cache, and turn a failing disk into a signal that ends the process.
+        "PRAGMA mmap_size = 0",
+    )

@@ -1,0 +1,78 @@
+"""One connection, one open transaction, and what waits to be written in it."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator_lite.store._batch import Batch
+from orchestrator_lite.store._lock import FileLock
+
+_log = logging.getLogger(__name__)
+
+
+class Transaction:
+    """What the verbs work with: reading sees everything before it, writing is kept back for its group.
+
+    Attributes:
+        batch: Writes of checked changes, not yet written.
+        commits: How many COMMITs there have been.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, lock: FileLock | None = None) -> None:
+        self._connection = connection
+        self._lock = lock
+        self.batch = Batch(connection)
+        self.commits = 0
+
+    def begin(self) -> None:
+        """Open a transaction; nobody else can write until its end."""
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def end(self) -> None:
+        """Write what waits and make all of it durable."""
+        self.batch.flush()
+        self._connection.execute("COMMIT")
+        self.commits += 1
+
+    def abandon(self) -> None:
+        """Undo the transaction, however far it came."""
+        self.batch.discard()
+        # SQLite may have rolled back by itself (a full disk, an I/O error).
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Copy the log into the database and let go of both, whatever happens."""
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        except sqlite3.Error as error:
+            # Nothing is lost: the next start reads the log.
+            _log.warning("The store's log could not be copied into its database: %s", error)
+        finally:
+            self._connection.close()
+            if self._lock is not None:
+                self._lock.release()
+
+    # SQLite gives columns without types; each reader builds typed rows from them.
+    def read(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        """All rows of a query, after what waits has been written."""
+        self.batch.flush()
+        return self._connection.execute(query, values).fetchall()
+
+    def peek(self, query: str, values: Sequence[object]) -> Any:
+        """The first row of a query, or None, as of the last flush."""
+        return self._connection.execute(query, values).fetchone()
+
+    def write(self, statement: str, values: Sequence[object] = ()) -> None:
+        """Run one statement, after what waits has been written."""
+        self.batch.flush()
+        self._connection.execute(statement, values)
+
+    def write_many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run one statement per row, after what waits has been written."""
+        if rows:
+            self.batch.flush()
+            self._connection.executemany(statement, rows)

@@ -1,0 +1,39 @@
+"""From the text of `--store` to a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator_lite.store._interface import Store, StoreError
+
+if TYPE_CHECKING:
+    from orchestrator_lite.store._schema import Durability
+
+_SQLITE = "sqlite:///"
+_SUPPORTED = "supported are memory, sqlite:///relative.db and sqlite:////absolute.db"
+
+
+def open_store(url: str, *, durability: Durability = "power", inline: bool = False) -> Store:
+    """The store that a URL names, not yet opened.
+
+    Args:
+        url: `memory`, `sqlite:///relative.db` or `sqlite:////absolute.db`.
+        durability: What the answer to a write promises; see `SqliteStore`.
+        inline: Without a thread; see `SqliteStore`.
+
+    Raises:
+        StoreError: The URL names no store that is supported; the text lists them.
+    """
+    if url == "memory":
+        path = None
+    elif url.startswith(_SQLITE) and len(url) > len(_SQLITE):
+        path = url.removeprefix(_SQLITE)
+    else:
+        # Other stores' URLs carry passwords, so only the scheme is repeated.
+        raise StoreError(f"No store is known for {url.partition(':')[0]!r}: {_SUPPORTED}.")
+    if durability not in ("power", "process"):
+        raise StoreError(f"No durability is called {durability!r}: choose power or process.")
+    # SQLite is loaded when a store is wanted, not when its interface is imported.
+    from orchestrator_lite.store.sqlite import SqliteStore
+
+    return SqliteStore(path, durability=durability, inline=inline)

@@ -1,0 +1,185 @@
+"""The store on SQLite: a file that survives kill -9, or memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Concatenate, ParamSpec, TypeVar
+
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
+from orchestrator_lite.store import _group, _jobs, _opening, _tasks
+from orchestrator_lite.store._interface import (
+    Change,
+    Counts,
+    Due,
+    EventRow,
+    Loaded,
+    Renewal,
+    StoreError,
+    TaskRef,
+    TaskRow,
+    WorkerRow,
+)
+from orchestrator_lite.store._schema import Durability
+from orchestrator_lite.store._thread import StoreThread
+from orchestrator_lite.store._transaction import Transaction
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class SqliteStore:
+    """`Store` on one SQLite database; its verbs are described there.
+
+    One thread owns the connection. Verbs called while it is busy become one group with one COMMIT, and each returns
+    after that COMMIT. A verb whose caller is cancelled is performed all the same. Verbs may be called from several
+    event loops; `open` and `close` from one of them.
+
+    Args:
+        path: The file, created when missing; beside it lie `-wal`, `-shm` and `.lock`. None: in memory.
+        durability: `power`: what was answered survives a power cut (one fsync a group); `process`: it survives the end
+            of every process, but the last moments may be lost with the power.
+        inline: Without a thread: a verb is performed when it is awaited, and returns without suspending.
+        clock: Waits for the thread's answers, when it is a virtual one.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        *,
+        durability: Durability = "power",
+        inline: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._path = path
+        self._durability = durability
+        self._inline = inline
+        self._clock = clock
+        self._thread: StoreThread | None = None
+        self._tx: Transaction | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"SqliteStore({self._path!r}, durability={self._durability!r})"
+
+    @property
+    def commits(self) -> int:
+        """How many COMMITs there have been since `open`."""
+        tx = self._tx if self._thread is None else self._thread.tx
+        return 0 if tx is None else tx.commits
+
+    async def open(self) -> None:
+        """Open or create the database; raises StoreError with one line that says what to do."""
+        if self._thread is not None or self._tx is not None:
+            raise StoreError("The store is open already.")
+        if self._closed:
+            raise StoreError("The store was closed; make a new one.")
+        if self._inline:
+            self._tx = self._open_transaction()
+            return
+        self._thread = thread = StoreThread(self._open_transaction)
+        try:
+            with self._clock.hold():
+                await thread.start()
+        except BaseException:
+            # Also when the caller was cancelled while the thread went on to open the file.
+            thread.finish()
+            self._thread = None
+            raise
+
+    async def close(self) -> None:
+        """Finish the verbs that wait, fold the log into the database, let go of the file; idempotent."""
+        self._closed = True
+        tx, self._tx = self._tx, None
+        if tx is not None:
+            tx.close()
+        if self._thread is not None:
+            self._thread.finish()
+            with self._clock.hold():
+                await self._thread.join()
+
+    def _open_transaction(self) -> Transaction:
+        return Transaction(*_opening.connect(self._path, self._durability))
+
+    async def _do(self, verb: Callable[Concatenate[Transaction, _P], _T], *arguments: _P.args, **_: _P.kwargs) -> _T:
+        if self._closed:
+            raise StoreError("The store is closed.")
+        if self._thread is not None:
+            with self._clock.hold():
+                result: _T = await self._thread.submit(verb, arguments)
+                return result
+        if self._tx is None:
+            raise StoreError("The store is not open yet: await its open() first.")
+        call = _group.Call(verb, arguments)
+        _group.perform(self._tx, (call,))
+        if call.error is not None:
+            raise call.error
+        done: _T = call.result
+        return done
+
+    async def load(self, job_id: str) -> Loaded | None:
+        """See `Store.load`."""
+        return await self._do(_jobs.load, job_id)
+
+    async def commit(self, change: Change) -> None:
+        """See `Store.commit`."""
+        await self._do(_jobs.commit, change)
+
+    async def lease(
+        self, worker_id: str, incarnation: str | None, skills: Collection[str], until: float, limit: int = 1
+    ) -> list[TaskRow]:
+        """See `Store.lease`."""
+        return await self._do(_tasks.lease, worker_id, incarnation, skills, until, limit)
+
+    async def renew(self, renewals: Sequence[Renewal]) -> None:
+        """See `Store.renew`."""
+        await self._do(_tasks.renew, renewals)
+
+    async def hand_back(self, refs: Sequence[TaskRef]) -> list[TaskRow]:
+        """See `Store.hand_back`."""
+        return await self._do(_tasks.hand_back, refs)
+
+    async def take_over(
+        self, worker_id: str, incarnation: str, holding: Collection[tuple[str, int]], until: float
+    ) -> list[TaskRow]:
+        """See `Store.take_over`."""
+        return await self._do(_tasks.take_over, worker_id, incarnation, holding, until)
+
+    async def grace(self, until: float) -> None:
+        """See `Store.grace`."""
+        await self._do(_tasks.grace, until)
+
+    async def leases(self, worker_id: str | None = None) -> list[TaskRow]:
+        """See `Store.leases`."""
+        return await self._do(_tasks.leases, worker_id)
+
+    async def due(self, now: float, limit: int = 1000) -> Due:
+        """See `Store.due`."""
+        return await self._do(_tasks.due, now, limit)
+
+    async def events_after(self, job_id: str, seq: int = 0, limit: int = 10_000) -> list[EventRow]:
+        """See `Store.events_after`."""
+        return await self._do(_jobs.events_after, job_id, seq, limit)
+
+    async def runnable(self, limit: int = 1000, after: str = "") -> list[str]:
+        """See `Store.runnable`."""
+        return await self._do(_jobs.runnable, limit, after)
+
+    async def put_worker(self, worker: WorkerRow) -> None:
+        """See `Store.put_worker`."""
+        await self._do(_jobs.put_worker, worker)
+
+    async def workers(self) -> list[WorkerRow]:
+        """See `Store.workers`."""
+        return await self._do(_jobs.workers)
+
+    async def drop_worker(self, worker_id: str) -> None:
+        """See `Store.drop_worker`."""
+        await self._do(_jobs.drop_worker, worker_id)
+
+    async def counts(self) -> Counts:
+        """See `Store.counts`."""
+        return await self._do(_jobs.counts)
+
+    async def wipe(self) -> None:
+        """See `Store.wipe`."""
+        await self._do(_jobs.wipe)
