@@ -1,0 +1,59 @@
+"""The two drivers of a flow: what the sans-I/O calls ask for, done in a thread or on an event loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from avtomatika_client._calls._flow import Sleep
+from avtomatika_client.errors import APIConnectionError
+
+if TYPE_CHECKING:
+    from avtomatika_client._calls._flow import Flow, Reply
+    from avtomatika_client._seam import AsyncTransport, SyncTransport
+    from avtomatika_client.protocol.clock import Clock
+
+T = TypeVar("T")
+
+
+def run_sync(flow: Flow[T], transport: SyncTransport, clock: Clock) -> T:
+    """Run a flow in the calling thread; errors of the transport are thrown into it."""
+    reply: Reply | None = None
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Sleep):
+                clock.sleep_blocking(step.seconds)
+                step = flow.send(None)
+                continue
+            try:
+                reply = transport.send(step.request, timeout=step.timeout)
+            except APIConnectionError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(reply)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        flow.close()
+
+
+async def run_async(flow: Flow[T], transport: AsyncTransport, clock: Clock) -> T:
+    """Run a flow on the running loop; errors of the transport are thrown into it."""
+    reply: Reply | None = None
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Sleep):
+                await clock.sleep(step.seconds)
+                step = flow.send(None)
+                continue
+            try:
+                reply = await transport.send(step.request, timeout=step.timeout)
+            except APIConnectionError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(reply)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        flow.close()
