@@ -78,15 +78,6 @@ class Registration(Received):
     incarnation: str | None = Field(default=None, max_length=64)
     holding: list[Held] = Field(default_factory=list)
 
-    def skill_names(self) -> list[str]:
-        """The union of the skills it offers, under whichever key and form its release uses."""
-        names: dict[str, None] = {}
-        for item in [*(self.supported_skills or []), *(self.supported_tasks or []), *(self.available_skills or [])]:
-            name = item.get("name") if isinstance(item, dict) else item
-            if isinstance(name, str) and name:
-                names[name] = None
-        return list(names)
-
 
 class Registered(Received):
     """Answer to a registration.
@@ -130,6 +121,20 @@ class Heartbeat(Received):
     skills_hash: str | None = None
     incarnation: str | None = Field(default=None, max_length=64)
     acks: list[Held] = Field(default_factory=list)
+
+
+def skill_names(message: Registration | Heartbeat) -> list[str]:
+    """The union of the skills a worker offers, under whichever key and form its release uses."""
+    names: dict[str, None] = {}
+    for item in [
+        *(message.supported_skills or []),
+        *(message.supported_tasks or []),
+        *(message.available_skills or []),
+    ]:
+        name = item.get("name") if isinstance(item, dict) else item
+        if isinstance(name, str) and name:
+            names[name] = None
+    return list(names)
 
 
 class HeartbeatReply(Received):
@@ -239,3 +244,29 @@ class Command(Received):
     def name(self) -> str | None:
         """What is to be done, under whichever key the release uses."""
         return self.command or self.type
+
+
+class WorkerRecord(Received):
+    """One row of `GET /workers`: what the server knows of a registered worker.
+
+    Attributes:
+        worker_id: The worker's id.
+        worker_type: What kind of worker it is.
+        status: `idle`, `busy`, `draining`, `offline`, `deaf`; absent before its first heartbeat.
+        load: Its own measure of how busy it is.
+        current_tasks: Ids of the tasks it runs.
+        supported_skills: Names, or objects with a `name`.
+        supported_tasks: Names (releases to 1.0b12).
+        available_skills: Names (from 1.0b14).
+        reputation: 0 to 1, where the server keeps one.
+    """
+
+    worker_id: str
+    worker_type: str | None = None
+    status: str | None = None
+    load: float | None = None
+    current_tasks: list[str] | None = None
+    supported_skills: list[JSON] | None = None
+    supported_tasks: list[JSON] | None = None
+    available_skills: list[str] | None = None
+    reputation: float | None = None

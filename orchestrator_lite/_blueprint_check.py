@@ -1,0 +1,73 @@
+"""Reads handlers' source for the states they lead to, so that a transition to nowhere is found before a job runs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator_lite.blueprint import Blueprint, StateHandler
+
+_WITH_TRANSITIONS = {"dispatch_task": 2, "await_human_approval": 2, "run_blueprint": 2}
+"""Actions that take `transitions`, and its place among the positional arguments."""
+
+
+def dangling(blueprint: Blueprint) -> Iterator[str]:
+    """A sentence, file and line first, for each transition to a state that has no handler."""
+    states = blueprint.states
+    for handler in _handlers(blueprint):
+        for target, line in targets(handler):
+            if target not in states:
+                yield (
+                    f"{handler.file}:{line}: blueprint {blueprint.name!r}: state {handler.state!r} leads to"
+                    f" {target!r}, which has no handler"
+                )
+
+
+def targets(handler: StateHandler) -> Iterator[tuple[str, int]]:
+    """The states a handler names in its source, with their lines; computed names are checked when it runs."""
+    for node in ast.walk(_tree(handler)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_actions(node.func.value):
+            for found in _named(node.func.attr, node):
+                if isinstance(found, ast.Constant) and isinstance(found.value, str):
+                    yield found.value, handler.line + found.lineno - 1
+
+
+def _handlers(blueprint: Blueprint) -> Iterator[StateHandler]:
+    yield from blueprint.defaults.values()
+    for group in blueprint.conditionals.values():
+        yield from group
+    yield from blueprint.aggregators.values()
+
+
+def _tree(handler: StateHandler) -> ast.AST:
+    try:
+        return ast.parse(dedent(inspect.getsource(handler.function)))
+    except (OSError, TypeError, SyntaxError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def _is_actions(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Name) and node.id == "actions") or (
+        isinstance(node, ast.Attribute) and node.attr == "actions"
+    )
+
+
+def _named(action: str, call: ast.Call) -> Iterator[ast.expr]:
+    if action in {"go_to", "transition_to"}:
+        yield from _argument(call, "state", 0)
+    elif action == "dispatch_parallel":
+        yield from _argument(call, "aggregate_into", 1)
+    elif action in _WITH_TRANSITIONS:
+        for argument in _argument(call, "transitions", _WITH_TRANSITIONS[action]):
+            if isinstance(argument, ast.Dict):
+                yield from argument.values
+
+
+def _argument(call: ast.Call, name: str, place: int) -> Iterator[ast.expr]:
+    if len(call.args) > place:
+        yield call.args[place]
+    yield from (keyword.value for keyword in call.keywords if keyword.arg == name)

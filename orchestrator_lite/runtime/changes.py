@@ -1,0 +1,133 @@
+"""Several folds of one job, gathered into the one change that is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from pydantic_core import to_json
+
+from orchestrator_lite.engine.events import Event
+from orchestrator_lite.engine.fold import fold
+from orchestrator_lite.engine.state import Job, to_document
+from orchestrator_lite.engine.step import Queued, Step, Taken, Verdict
+from orchestrator_lite.runtime.handling import Outcome
+from orchestrator_lite.runtime.jobs import Live
+from orchestrator_lite.store import Change, EventRow, JobRow, TaskRef, TaskRow, Timer
+
+
+class Draft:
+    """What will become of a job: folds are added, then it is committed whole or not at all.
+
+    Attributes:
+        base: The job as it is stored.
+        job: The job as it will be.
+        verdict: The answer to a result, of the last fold that gave one.
+        cancel: Tasks whose workers are to be told to stop.
+        enqueue: Tasks that become queued.
+        handler: A handler that was begun and has not answered yet.
+    """
+
+    def __init__(self, base: Live) -> None:
+        self.base = base
+        self.job = base.job
+        self.verdict: Verdict | None = None
+        self.cancel: list[str] = []
+        self.enqueue: list[Queued] = []
+        self.handler: asyncio.Task[Outcome] | None = None
+        self._steps: list[Step] = []
+
+    def fold(self, event: Event) -> None:
+        """Add what `event` does."""
+        step = fold(self.job, event)
+        self._steps.append(step)
+        self.job = step.job
+        self.verdict = step.verdict or self.verdict
+        self.cancel += step.cancel
+        self.enqueue += step.enqueue
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be written."""
+        return all(step.job is self.base.job and not step.clear_timers for step in self._steps)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the job is not stored yet."""
+        return self.base.version == 0
+
+    @property
+    def dropped(self) -> list[Taken]:
+        """Tasks that leave the queue."""
+        return [taken for step in self._steps for taken in step.drop]
+
+    @property
+    def requeued(self) -> list[Taken]:
+        """Tasks that go back to the queue."""
+        return [taken for step in self._steps for taken in step.requeue]
+
+    def change(self, at: float, place: Callable[[Queued, bytes], TaskRow]) -> Change:
+        """The change to commit; `place` makes the queue row of a task (with a lease where a worker waits)."""
+        job = self.job
+        set_timers, clear_timers = self._timers()
+        return Change(
+            job=JobRow(
+                id=job.id,
+                version=self.base.version + 1,
+                status=job.status,
+                client=job.client.name,
+                blueprint=job.blueprint,
+                created_at=job.created_at,
+                doc=to_document(job),
+            ),
+            events=[EventRow(0, job.id, at, to_json(event)) for step in self._steps for event in step.events],
+            enqueue=[place(queued, payload(job, queued)) for queued in self.enqueue],
+            drop=[TaskRef(taken.task_id, taken.attempt, taken.leased) for taken in self.dropped],
+            requeue=[TaskRef(taken.task_id, taken.attempt, taken.leased) for taken in self.requeued],
+            set_timers=[Timer(f"{job.id}:{name}", job.id, name, due) for name, due in set_timers.items()],
+            clear_timers=[f"{job.id}:{name}" for name in clear_timers],
+        )
+
+    def live(self, change: Change) -> Live:
+        """The job as it is once `change` is committed."""
+        rows = dict(self.base.rows)
+        for ref in change.drop:
+            rows.pop(ref.task_id, None)
+        for ref in change.requeue:
+            rows.pop(ref.task_id, None)
+        rows.update({row.task_id: row for row in change.enqueue})
+        return Live(self.job, change.job.version, rows)
+
+    def _timers(self) -> tuple[dict[str, float], set[str]]:
+        """Timers as the folds leave them in their order: the last word on a name counts."""
+        due: dict[str, float] = {}
+        cleared: set[str] = set()
+        for step in self._steps:
+            for name in step.clear_timers:
+                due.pop(name, None)
+                cleared.add(name)
+            due.update(step.set_timers)
+        return due, cleared - due.keys()
+
+
+def payload(job: Job, queued: Queued) -> bytes:
+    """What the worker is sent, but for the attempt, which the queue decides."""
+    body: dict[str, object] = {
+        "job_id": job.id,
+        "task_id": queued.task_id,
+        "type": queued.spec.type,
+        "params": queued.spec.params,
+        "priority": queued.spec.priority,
+        "tracing_context": job.tracing_context,
+        "params_metadata": None,
+    }
+    if job.result_deadline is not None:
+        # whole seconds: a float stops the polling of the official worker 1.0b20 for good (pains W0, I13)
+        body["deadline"] = math.ceil(job.result_deadline)
+    return to_json(body)
+
+
+def handed_out(row: TaskRow) -> bytes:
+    """The body of the answer to a poll."""
+    return b'%b,"attempt":%d}' % (row.payload[:-1], row.attempt)

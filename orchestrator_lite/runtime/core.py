@@ -1,0 +1,165 @@
+"""A server without its door: store, runner, workers and clock put together, started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from avtomatika_client.protocol.clock import Clock
+from orchestrator_lite.blueprint import Blueprint
+from orchestrator_lite.engine.events import CancelAsked, TimerFired
+from orchestrator_lite.engine.state import Client, Job
+from orchestrator_lite.runtime.blueprints import Blueprints
+from orchestrator_lite.runtime.channels import Channels
+from orchestrator_lite.runtime.desk import Desk
+from orchestrator_lite.runtime.dispatcher import Dispatcher
+from orchestrator_lite.runtime.handling import Handling
+from orchestrator_lite.runtime.jobs import Live
+from orchestrator_lite.runtime.leases import LeaseBook
+from orchestrator_lite.runtime.runner import Applied, Runner
+from orchestrator_lite.runtime.timekeeper import Timekeeper
+from orchestrator_lite.runtime.watchers import Watchers
+from orchestrator_lite.runtime.workers import Workers
+from orchestrator_lite.store import Due, Store
+
+log = logging.getLogger(__name__)
+
+
+class Core:
+    """Everything a server does, but for HTTP.
+
+    Attributes:
+        desk: What workers can ask.
+        blueprints: What is served.
+        channels: Open sockets to workers.
+    """
+
+    def __init__(self, store: Store, clock: Clock, blueprints: Blueprints, *, handler_limit: float = 30.0) -> None:
+        self.store = store
+        self.clock = clock
+        self.blueprints = blueprints
+        self.channels = Channels(clock)
+        self._leases = LeaseBook()
+        self._dispatcher = Dispatcher()
+        self._watchers = Watchers()
+        self._runner = Runner(
+            store,
+            clock,
+            blueprints.named,
+            dispatcher=self._dispatcher,
+            leases=self._leases,
+            channels=self.channels,
+            watchers=self._watchers,
+            handling=Handling(clock, handler_limit),
+        )
+        self.desk = Desk(store, clock, self._runner, Workers(store), self._dispatcher, self._leases)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the store, take up what was left, and drive jobs until the end of the block."""
+        await self.store.open()
+        try:
+            await self.desk.workers.open()
+            await self.desk.restore()
+            keeper = Timekeeper(self.store, self.clock, before=self.desk.write_renewals, answer=self._answer)
+            self._runner.timekeeper = keeper
+            ticking = asyncio.create_task(keeper.run(), name="timekeeper")
+            try:
+                await self._runner.resume()
+                yield
+            finally:
+                self.let_go()
+                await self.channels.close()
+                await _ended(ticking)
+                await self._runner.close()
+                await self.desk.write_renewals()
+        finally:
+            await self.store.close()
+
+    def let_go(self) -> None:
+        """Answer everybody who waits: the server stops."""
+        self._dispatcher.close()
+        self._watchers.close()
+
+    async def create(self, blueprint: Blueprint, client: Client, body: dict[str, Any]) -> Job:
+        """Accept a job; it is stored when this returns.
+
+        Args:
+            blueprint: What it runs.
+            client: Who it belongs to.
+            body: `initial_data`, `webhook_url`, `dispatch_timeout`, `result_timeout`, `tracing_context`.
+
+        Raises:
+            StoreUnavailable: It could not be stored.
+        """
+        now = self.clock.now()
+        job = Job(
+            id=new_id(now),
+            blueprint=blueprint.name,
+            client=client,
+            created_at=now,
+            updated_at=now,
+            current_state=blueprint.start_state or "",
+            **body,
+        )
+        await self._runner.create(job)
+        return job
+
+    async def get(self, job_id: str, client: Client) -> Live | None:
+        """A job with its tasks, if it exists and belongs to the client."""
+        live = await self._runner.jobs.get(job_id)
+        return live if live is not None and live.job.client.name == client.name else None
+
+    async def wait(self, job_id: str, seconds: float, gone: asyncio.Future[Any]) -> None:
+        """Wait until a job has ended, the time is up, or the client has gone."""
+        future = self._watchers.watch(job_id)
+        try:
+            live = await self._runner.jobs.get(job_id)
+            if live is not None and not live.job.is_final and not self._dispatcher.closed:
+                await asyncio.wait({future, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._watchers.leave(job_id, future)
+
+    async def cancel(self, job_id: str) -> Applied | None:
+        """Ask for a job's end."""
+
+        def asked(live: Live) -> CancelAsked | None:
+            return None if live.job.is_final else CancelAsked(at=self.clock.now(), queue=live.queue)
+
+        return await self._runner.apply(job_id, asked)
+
+    def progress(self, live: Live) -> tuple[float | None, str | None]:
+        """What the job's running task last said of its progress."""
+        for task_id in live.rows:
+            lease = self._leases.get(task_id)
+            if lease is not None and lease.progress is not None:
+                return lease.progress, lease.message
+        return None, None
+
+    async def _answer(self, due: Due) -> None:
+        await asyncio.gather(*(self._runner.apply(timer.job_id, self._fired(timer.name)) for timer in due.timers))
+        await self.desk.answer(due)
+
+    def _fired(self, name: str) -> Callable[[Live], TimerFired]:
+        return lambda live: TimerFired(at=self.clock.now(), name=name, queue=live.queue)
+
+
+def new_id(now: float) -> str:
+    """A UUIDv7: it grows with time, so that new rows are appended."""
+    stamp = int(now * 1000).to_bytes(6, "big")
+    noise = bytearray(secrets.token_bytes(10))
+    noise[0] = 0x70 | (noise[0] & 0x0F)
+    noise[2] = 0x80 | (noise[2] & 0x3F)
+    text = (stamp + bytes(noise)).hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled() and task.exception() is not None:
+        log.error("the timekeeper failed", exc_info=task.exception())

@@ -1,0 +1,280 @@
+"""What workers can ask of the server, apart from how it travels: registering, beating, polling, answering."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from avtomatika_client.protocol.clock import Clock
+from avtomatika_client.protocol.worker import Heartbeat, Registration, TaskResult
+from orchestrator_lite.engine.events import LeaseLost, ResultArrived
+from orchestrator_lite.engine.json_values import copied
+from orchestrator_lite.engine.step import Verdict
+from orchestrator_lite.runtime.dispatcher import Dispatcher, Poll
+from orchestrator_lite.runtime.jobs import Live, in_queue
+from orchestrator_lite.runtime.leases import Lease, LeaseBook
+from orchestrator_lite.runtime.runner import Runner
+from orchestrator_lite.runtime.workers import Worker, Workers
+from orchestrator_lite.store import Due, Renewal, Store, TaskRow
+
+log = logging.getLogger(__name__)
+
+HELD_AT_ONCE = 30.0
+"""Seconds a poll is held (the releases' WORKER_POLL_TIMEOUT_SECONDS)."""
+
+
+class Desk:
+    """The server's side of the worker protocol."""
+
+    def __init__(
+        self, store: Store, clock: Clock, runner: Runner, workers: Workers, dispatcher: Dispatcher, leases: LeaseBook
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._runner = runner
+        self.workers = workers
+        self._dispatcher = dispatcher
+        self.leases = leases
+
+    async def register(self, registration: Registration) -> Worker:
+        """Take a registration; a new incarnation frees the leases of the old one, except those it holds results for.
+
+        A registration without an incarnation (official workers register at will) frees nothing.
+        """
+        now = self._clock.now()
+        before = self.workers.get(registration.worker_id)
+        worker = await self.workers.register(registration, now)
+        if before is not None and before.incarnation != worker.incarnation:
+            self._dispatcher.dismiss(worker.worker_id)
+        if worker.incarnation is not None:
+            held = {(item.task_id, item.attempt) for item in registration.holding}
+            await self._take_over(worker, held, now)
+        return worker
+
+    async def heartbeat(self, worker: Worker, beat: Heartbeat) -> list[str]:
+        """Take a heartbeat; returns the task and job ids the worker is to stop."""
+        now = self._clock.now()
+        await self.workers.heartbeat(worker, beat, now)
+        self.acknowledge(worker, ((item.task_id, item.attempt) for item in beat.acks))
+        if beat.current_tasks is None:
+            self.leases.alive(worker, now)
+        else:
+            await self._named(worker, beat.current_tasks, now)
+        if not worker.takes_tasks:
+            self._dispatcher.dismiss(worker.worker_id)
+        return await self._to_cancel(worker, beat.current_tasks or [])
+
+    def refresh(self, worker: Worker) -> None:
+        """Take an empty heartbeat: the worker lives."""
+        now = self._clock.now()
+        worker.seen_at = now
+        self.leases.alive(worker, now)
+
+    def acknowledge(self, worker: Worker, acks: Iterable[tuple[str, int]]) -> None:
+        """Take evidence that tasks have arrived."""
+        now = self._clock.now()
+        for task_id, attempt in acks:
+            self.leases.sign(worker, task_id, attempt, now)
+
+    async def next_task(self, worker: Worker, hold: float, gone: asyncio.Future[Any]) -> TaskRow | None:
+        """The next task for a worker, already leased to it; None when `hold` seconds passed or it has gone.
+
+        Args:
+            worker: Who asks.
+            hold: Seconds to wait for a task.
+            gone: Done when the client's connection has closed: such a poll never takes a task.
+        """
+        worker.seen_at = self._clock.now()
+        until = self._clock.monotonic() + hold
+        while worker.takes_tasks and worker.skills and not self._dispatcher.closed and not gone.done():
+            poll = Poll(worker, worker.skills)
+            row = await self._asked(poll)
+            if row is None and not poll.again:
+                row = await self._waited(poll, until - self._clock.monotonic(), gone)
+            if row is not None:
+                return await self._unless_gone(row, gone)
+            if not poll.again:
+                return None
+        return None
+
+    async def result(self, worker_id: str, result: TaskResult) -> Verdict:
+        """Judge a result by task and attempt; a result for a job that does not exist is ignored.
+
+        Raises:
+            NotJSONError: Its data or error holds what JSON cannot.
+            StoreUnavailable: It could not be stored: the worker should send it again.
+        """
+        worker = self.workers.get(worker_id)
+        if worker is not None:
+            worker.seen_at = self._clock.now()
+        status, error = result.status or "success", _error(result)
+        data = copied(result.data, "data")
+
+        def arrived(live: Live) -> ResultArrived:
+            row = live.rows.get(result.task_id)
+            return ResultArrived(
+                at=self._clock.now(),
+                task_id=result.task_id,
+                worker_id=worker_id,
+                attempt=result.attempt,
+                current=None if row is None else in_queue(row),
+                status=status,
+                data=data,
+                error=error,
+            )
+
+        applied = await self._runner.apply(result.job_id, arrived)
+        if applied is None or applied.verdict is None:
+            message = f"Job {result.job_id} not found (expired or deleted)."
+            return Verdict(reason="job_not_found", message=message)
+        return applied.verdict
+
+    def progress(self, worker: Worker, task_id: str, attempt: int | None, value: Any, message: Any) -> None:
+        """Take a task's progress; it is evidence that the task runs."""
+        if not self.leases.sign(worker, task_id, attempt, self._clock.now()):
+            return
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        self.leases.report(task_id, number, message if isinstance(message, str) else None)
+
+    async def write_renewals(self) -> None:
+        """Write the signs of life noted since the last call."""
+        renewals = self.leases.take_renewals()
+        if renewals:
+            await self._store.renew(renewals)
+
+    async def answer(self, due: Due) -> None:
+        """Lapsed leases: tasks that never arrived return as they were, others are lost by their worker."""
+        for row in due.lapsed:
+            lease = self.leases.get(row.task_id)
+            if row.spent or (lease is not None and lease.started):
+                await self.lose(row, "its worker has been silent for too long")
+            else:
+                await self._runner.take_back(row)
+
+    async def lose(self, row: TaskRow, reason: str) -> None:
+        """A worker that had begun a task is gone."""
+
+        def lost(live: Live) -> LeaseLost | None:
+            current = live.rows.get(row.task_id)
+            if current is None or current.until is None or current.attempt != row.attempt:
+                return None
+            return LeaseLost(at=self._clock.now(), task_id=row.task_id, standing=in_queue(current), reason=reason)
+
+        log.info("task %s attempt %s: %s", row.task_id, row.attempt, reason)
+        self._runner.jobs.forget(row.job_id)
+        await self._runner.apply(row.job_id, lost)
+
+    async def restore(self) -> None:
+        """After the server's own downtime: every lease gets one fresh window, and cancel wishes are remembered."""
+        now = self._clock.now()
+        rows = await self._store.leases()
+        for row in rows:
+            live = await self._runner.jobs.get(row.job_id)
+            cancel = live is not None and live.job.cancel_requested_at is not None
+            self.leases.took(row, now, started=row.spent, cancel=cancel)
+        if rows:
+            await self._store.grace(now + max(self._window(row) for row in rows))
+
+    def _window(self, row: TaskRow) -> float:
+        worker = self.workers.get(row.worker_id or "")
+        return (
+            Worker(row.worker_id or "", frozenset(), row.incarnation, 0.0).window if worker is None else worker.window
+        )
+
+    async def _asked(self, poll: Poll) -> TaskRow | None:
+        now = self._clock.now()
+        worker = poll.worker
+        self._dispatcher.asks(poll)
+        try:
+            rows = await self._store.lease(worker.worker_id, worker.incarnation, poll.skills, worker.lease_until(now))
+        finally:
+            self._dispatcher.asked(poll)
+        for row in rows:
+            self.leases.took(row, now)
+            self._runner.jobs.moved(row)
+            self._runner.expect(row.until)
+        return rows[0] if rows else None
+
+    async def _waited(self, poll: Poll, seconds: float, gone: asyncio.Future[Any]) -> TaskRow | None:
+        self._dispatcher.waits(poll)
+        try:
+            await asyncio.wait({poll.answer, gone}, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
+            if poll.reserved:  # a commit holds a task for this poll: it is decided in a moment
+                await asyncio.wait({poll.answer}, timeout=5.0)
+        finally:
+            self._dispatcher.leaves(poll)
+            if not poll.answer.done():
+                poll.answer.set_result(None)
+        return poll.answer.result()
+
+    async def _unless_gone(self, row: TaskRow, gone: asyncio.Future[Any]) -> TaskRow | None:
+        if not gone.done():
+            return row
+        await self._runner.take_back(row)
+        return None
+
+    async def _take_over(self, worker: Worker, held: set[tuple[str, int]], now: float) -> None:
+        assert worker.incarnation is not None  # noqa: S101 - asked by the caller
+        freed = await self._store.take_over(worker.worker_id, worker.incarnation, held, now + worker.window)
+        for row in freed:
+            self.leases.ended(row.task_id)
+            self._runner.jobs.forget(row.job_id)
+        for row in await self._store.leases(worker.worker_id):
+            self.leases.took(row, now, started=True)
+            self._runner.jobs.forget(row.job_id)
+        self._dispatcher.queued(row.skill for row in freed)
+
+    async def _named(self, worker: Worker, named: list[str], now: float) -> None:
+        for lease in self.leases.heard(worker, frozenset(named), now):
+            await self._missed(lease)
+        known = {lease.row.task_id for lease in self.leases.of(worker.worker_id)}
+        known |= {lease.row.job_id for lease in self.leases.of(worker.worker_id)}
+        for task_id in named:
+            if task_id not in known:
+                await self._revive(worker, task_id, now)
+
+    async def _missed(self, lease: Lease) -> None:
+        if lease.started:
+            await self.lose(lease.row, "its worker's heartbeats name it no more")
+        else:
+            await self._runner.take_back(lease.row)
+
+    async def _revive(self, worker: Worker, task_id: str, now: float) -> None:
+        """A worker names a task whose lease has ended: it counts again unless it was handed out meanwhile."""
+        loaded = await self._store.load(task_id.rpartition("-")[0])
+        row = next((row for row in loaded.tasks if row.task_id == task_id), None) if loaded else None
+        if row is None or row.until is not None or row.worker_id != worker.worker_id:
+            return
+        until = now + worker.window
+        await self._store.renew(
+            [Renewal(task_id=task_id, attempt=row.attempt, worker_id=worker.worker_id, until=until)]
+        )
+        for current in await self._store.leases(worker.worker_id):
+            if current.task_id == task_id:
+                self.leases.took(current, now, started=True)
+        self._runner.jobs.forget(row.job_id)
+        self._runner.expect(until)
+
+    async def _to_cancel(self, worker: Worker, named: list[str]) -> list[str]:
+        """Both ids of tasks to be stopped, and what the worker names but does not have any more."""
+        held = self.leases.of(worker.worker_id)
+        ids: dict[str, None] = {}
+        for lease in held:
+            if lease.cancel:
+                ids[lease.row.task_id] = ids[lease.row.job_id] = None
+        known = {lease.row.task_id for lease in held} | {lease.row.job_id for lease in held}
+        ids.update(dict.fromkeys(name for name in named if name not in known))
+        return list(ids)
+
+
+def _error(result: TaskResult) -> dict[str, Any] | None:
+    """The error of a failure; old workers send a plain text, and some send none."""
+    error = result.error
+    if error is None:
+        return None if result.status != "failure" else {"code": "TRANSIENT_ERROR", "message": "", "details": None}
+    if isinstance(error, str):
+        return {"code": "TRANSIENT_ERROR", "message": error, "details": None}
+    plain: dict[str, Any] = copied(error.model_dump(), "error")
+    return plain

@@ -1,0 +1,117 @@
+"""Brings tasks and waiting polls together.
+
+A poll first asks the store; with nothing there it waits here. When a change is about to queue a task, the runner
+reserves a waiting poll, so that the lease is committed together with the task and nothing is asked twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from orchestrator_lite.runtime.workers import Worker
+from orchestrator_lite.store import TaskRow
+
+
+@dataclass(eq=False, slots=True)
+class Poll:
+    """One request for a task.
+
+    Attributes:
+        worker: Who asks.
+        skills: What it takes.
+        answer: The task, or None when it is to be answered empty.
+        again: Whether a task for it was queued while it was asking the store.
+        reserved: Whether a change that is being committed holds a task for it.
+    """
+
+    worker: Worker
+    skills: frozenset[str]
+    answer: asyncio.Future[TaskRow | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    again: bool = False
+    reserved: bool = False
+
+
+class Dispatcher:
+    """Polls that ask and polls that wait, by skill."""
+
+    def __init__(self) -> None:
+        self._asking: set[Poll] = set()
+        self._waiting: dict[str, OrderedDict[Poll, None]] = {}
+        self.closed = False
+
+    def asks(self, poll: Poll) -> None:
+        """The poll looks into the store now: what is queued meanwhile must not escape it."""
+        poll.again = False
+        self._asking.add(poll)
+
+    def asked(self, poll: Poll) -> None:
+        """The poll has its answer from the store."""
+        self._asking.discard(poll)
+
+    def waits(self, poll: Poll) -> None:
+        """The poll waits for a task to come."""
+        for skill in poll.skills:
+            self._waiting.setdefault(skill, OrderedDict())[poll] = None
+
+    def leaves(self, poll: Poll) -> None:
+        """The poll waits no more."""
+        self._asking.discard(poll)
+        for skill in poll.skills:
+            queue = self._waiting.get(skill)
+            if queue is not None:
+                queue.pop(poll, None)
+                if not queue:
+                    del self._waiting[skill]
+
+    def reserve(self, skill: str) -> Poll | None:
+        """The poll that has waited longest for this skill; it is out of the queue until `deliver` or `restore`."""
+        queue = self._waiting.get(skill)
+        if not queue:
+            return None
+        poll = next(iter(queue))
+        self.leaves(poll)
+        poll.reserved = True
+        return poll
+
+    def restore(self, poll: Poll) -> None:
+        """The change was not written: the poll waits again, or asks once more."""
+        poll.reserved = False
+        if not poll.answer.done():
+            self.waits(poll)
+
+    def deliver(self, poll: Poll, row: TaskRow) -> bool:
+        """Hand a poll the task that was committed for it; False when it has gone meanwhile."""
+        poll.reserved = False
+        if poll.answer.done():
+            return False
+        poll.answer.set_result(row)
+        return True
+
+    def queued(self, skills: Iterable[str]) -> None:
+        """Tasks have become queued without a poll: let those ask that could take them."""
+        for skill in skills:
+            for poll in self._asking:
+                if skill in poll.skills:
+                    poll.again = True
+            woken = self.reserve(skill)
+            if woken is not None:
+                woken.reserved, woken.again = False, True
+                if not woken.answer.done():
+                    woken.answer.set_result(None)
+
+    def dismiss(self, worker_id: str | None = None) -> None:
+        """Answer the waiting polls of a worker (None: of all) empty; one with a task on its way gets it."""
+        polls = {poll for queue in self._waiting.values() for poll in queue}
+        for poll in polls:
+            if worker_id is None or poll.worker.worker_id == worker_id:
+                self.leaves(poll)
+                if not poll.answer.done():
+                    poll.answer.set_result(None)
+
+    def close(self) -> None:
+        """Answer every poll empty from now on: the server stops."""
+        self.closed = True
+        self.dismiss()

@@ -1,0 +1,117 @@
+"""The first half of a step: a user's handler, awaited on a private copy, becomes an event like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable
+from typing import Any
+
+from avtomatika_client.protocol.clock import Clock
+from avtomatika_client.protocol.errors import AvtomatikaError
+from orchestrator_lite.blueprint import Blueprint, JobContext
+from orchestrator_lite.engine.actions import ActionFactory
+from orchestrator_lite.engine.events import HandlerDone, HandlerFailed
+from orchestrator_lite.engine.json_values import copied
+from orchestrator_lite.engine.state import Job
+
+log = logging.getLogger(__name__)
+
+TIME_LIMIT = 30.0
+"""Seconds a handler may take."""
+
+Outcome = HandlerDone | HandlerFailed
+
+
+class Handling:
+    """Runs handlers. A handler that raises, returns nonsense or takes too long fails its job alone."""
+
+    def __init__(self, clock: Clock, time_limit: float = TIME_LIMIT) -> None:
+        self._clock = clock
+        self.time_limit = time_limit
+        self._abandoned: set[asyncio.Task[Outcome]] = set()
+
+    def start(self, job: Job, blueprint: Blueprint) -> asyncio.Task[Outcome]:
+        """Begin the handler of the job's current state."""
+        return asyncio.create_task(self._run(job, blueprint), name=f"handler {job.blueprint}.{job.current_state}")
+
+    async def finish(self, job: Job, task: asyncio.Task[Outcome]) -> Outcome:
+        """What became of a handler, `time_limit` seconds from now at the latest; one that runs on is abandoned."""
+        try:
+            await asyncio.wait({task}, timeout=self.time_limit)
+        except asyncio.CancelledError:
+            self.abandon(task)
+            raise
+        if task.done():
+            return self.outcome(job, task)
+        self.abandon(task)
+        message = f"the handler of state {job.current_state!r} took longer than {self.time_limit:g} s"
+        return HandlerFailed(at=self._clock.now(), step=job.step, code="HANDLER_TIMEOUT", message=message)
+
+    def outcome(self, job: Job, task: asyncio.Task[Outcome]) -> Outcome:
+        """The event of a handler that has ended."""
+        if task.cancelled():
+            return self._failed(job, f"the handler of state {job.current_state!r} was cancelled")
+        return task.result()
+
+    def abandon(self, task: asyncio.Task[Outcome]) -> None:
+        """Cancel a handler whose outcome nobody waits for."""
+        task.cancel()
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
+
+    async def close(self) -> None:
+        """Give abandoned handlers a moment to end."""
+        if self._abandoned:
+            await asyncio.wait(set(self._abandoned), timeout=1.0)
+
+    async def _run(self, job: Job, blueprint: Blueprint) -> Outcome:
+        began = self._clock.monotonic()
+        actions = ActionFactory(f"{job.id}:{job.step}", blueprint.states)
+        context = _context(job, actions)
+        aggregated = job.aggregation_target == job.current_state
+        try:
+            handler = blueprint.pick(context, aggregated=aggregated)
+            returned = await _called(handler.function(**handler.arguments(context)))
+            return HandlerDone(
+                at=self._clock.now(),
+                step=job.step,
+                action=actions.recorded,
+                state_history=copied(context.state_history, "state_history"),
+                returned=copied(returned, "returned value"),
+                is_end=job.current_state in blueprint.end_states,
+                end_status=blueprint.end_states.get(job.current_state),
+                duration_ms=int((self._clock.monotonic() - began) * 1000),
+            )
+        except AvtomatikaError as error:
+            return self._failed(job, f"the handler of state {job.current_state!r}: {error}")
+        except (Exception, SystemExit, GeneratorExit) as error:
+            log.warning("handler of %s.%s raised", job.blueprint, job.current_state, exc_info=error)
+            text = f"the handler of state {job.current_state!r} raised {type(error).__name__}: {error}"
+            return self._failed(job, text)
+
+    def _failed(self, job: Job, message: str) -> HandlerFailed:
+        return HandlerFailed(at=self._clock.now(), step=job.step, message=message)
+
+
+async def _called(value: Any) -> Any:
+    """Handlers may be plain functions; officially they are async."""
+    if inspect.isawaitable(value):
+        awaitable: Awaitable[Any] = value
+        return await awaitable
+    return value
+
+
+def _context(job: Job, actions: ActionFactory) -> JobContext:
+    return JobContext(
+        job_id=job.id,
+        current_state=job.current_state,
+        initial_data=copied(job.initial_data),
+        state_history=copied(job.state_history),
+        client=job.client,
+        actions=actions,
+        tracing_context=dict(job.tracing_context),
+        aggregation_results=copied(job.aggregation_results),
+        webhook_url=job.webhook_url,
+    )

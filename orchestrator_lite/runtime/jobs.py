@@ -1,0 +1,98 @@
+"""Jobs in memory: recently used ones as they were last committed, and one turn at a time for each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from orchestrator_lite.engine.events import InQueue
+from orchestrator_lite.engine.state import Job, from_document
+from orchestrator_lite.store import Store, TaskRow
+
+KEPT = 10_000
+"""Jobs kept in memory; any other is read from the store when it is needed."""
+
+
+@dataclass(slots=True)
+class Live:
+    """A job as last committed, with its tasks as the queue has them."""
+
+    job: Job
+    version: int
+    rows: dict[str, TaskRow] = field(default_factory=dict)
+
+    @property
+    def queue(self) -> dict[str, InQueue]:
+        """The tasks in the engine's words."""
+        return {task_id: in_queue(row) for task_id, row in self.rows.items()}
+
+
+def in_queue(row: TaskRow) -> InQueue:
+    """A queue row in the engine's words."""
+    return InQueue(attempt=row.attempt, leased=row.until is not None, worker_id=row.worker_id)
+
+
+class Jobs:
+    """A bounded cache over the store, right as long as every change passes through it.
+
+    A change that did not (another process, a lease in flight) is caught by the store's version check; then the entry
+    is forgotten and read again.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._live: OrderedDict[str, Live] = OrderedDict()
+        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def get(self, job_id: str) -> Live | None:
+        """A job, from memory or from the store."""
+        live = self._live.get(job_id)
+        if live is not None:
+            self._live.move_to_end(job_id)
+            return live
+        loaded = await self._store.load(job_id)
+        if loaded is None:
+            return None
+        rows = {row.task_id: row for row in loaded.tasks}
+        live = Live(from_document(loaded.job.doc), loaded.job.version, rows)
+        self.put(live)
+        return live
+
+    def put(self, live: Live) -> None:
+        """Keep a job as it was committed."""
+        self._live[live.job.id] = live
+        self._live.move_to_end(live.job.id)
+        if len(self._live) > KEPT:
+            self._live.popitem(last=False)
+
+    def moved(self, row: TaskRow) -> None:
+        """A task has been leased or has gone back to the queue."""
+        live = self._live.get(row.job_id)
+        if live is not None:
+            live.rows[row.task_id] = row
+
+    def forget(self, job_id: str) -> None:
+        """Read the job from the store next time."""
+        self._live.pop(job_id, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._live.clear()
+
+    @asynccontextmanager
+    async def turn(self, job_id: str) -> AsyncIterator[None]:
+        """Let one change of a job at a time through; different jobs do not wait for each other."""
+        lock, users = self._turns.get(job_id) or (asyncio.Lock(), 0)
+        self._turns[job_id] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._turns[job_id]
+            if users == 1:
+                del self._turns[job_id]
+            else:
+                self._turns[job_id] = (lock, users - 1)

@@ -1,0 +1,138 @@
+"""The live leases of this process: signs of life are noted here and written down together.
+
+The store holds who has a task; this book holds what the last seconds brought: acknowledgements, progress, missed
+heartbeats, cancel wishes. What is lost with the process is made good by the fresh window leases get at its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from orchestrator_lite.runtime.workers import Worker
+from orchestrator_lite.store import Renewal, TaskRow
+
+MISSES = 2
+"""Heartbeats that do not name a task before it counts as not there."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A task a worker has.
+
+    Attributes:
+        row: The task as it was handed out.
+        started: Whether there was evidence that it arrived.
+        misses: Heartbeats since then, or since the last evidence, that did not name it.
+        cancel: Whether the worker is to stop it.
+        progress: 0 to 1, as the worker last said.
+        message: What it said with it.
+        taken_at: When it was handed out, UTC seconds.
+    """
+
+    row: TaskRow
+    taken_at: float
+    started: bool = False
+    misses: int = 0
+    cancel: bool = False
+    progress: float | None = None
+    message: str | None = None
+
+
+class LeaseBook:
+    """Leases by task and by worker, and renewals that wait to be written."""
+
+    def __init__(self) -> None:
+        self._by_task: dict[str, Lease] = {}
+        self._by_worker: dict[str, dict[str, Lease]] = {}
+        self._renewals: dict[str, Renewal] = {}
+
+    def took(self, row: TaskRow, now: float, *, started: bool = False, cancel: bool = False) -> None:
+        """A worker has been given a task."""
+        self.ended(row.task_id)
+        lease = Lease(row, now, started=started, cancel=cancel)
+        self._by_task[row.task_id] = lease
+        self._by_worker.setdefault(row.worker_id or "", {})[row.task_id] = lease
+
+    def ended(self, task_id: str) -> None:
+        """A task is with no worker any more."""
+        self._renewals.pop(task_id, None)
+        lease = self._by_task.pop(task_id, None)
+        if lease is None:
+            return
+        worker_id = lease.row.worker_id or ""
+        held = self._by_worker[worker_id]
+        del held[task_id]
+        if not held:
+            del self._by_worker[worker_id]
+
+    def get(self, task_id: str) -> Lease | None:
+        """A live lease."""
+        return self._by_task.get(task_id)
+
+    def of(self, worker_id: str) -> list[Lease]:
+        """What a worker has."""
+        return list(self._by_worker.get(worker_id, {}).values())
+
+    def __len__(self) -> int:
+        return len(self._by_task)
+
+    def sign(self, worker: Worker, task_id: str, attempt: int | None, now: float) -> bool:
+        """Evidence that `worker` has a task; False when it is not known to have it."""
+        lease = self._by_task.get(task_id)
+        if lease is None or lease.row.worker_id != worker.worker_id:
+            return False
+        if attempt is not None and attempt != lease.row.attempt:
+            return False
+        lease.started, lease.misses = True, 0
+        self._renewals[task_id] = Renewal(
+            task_id=task_id, attempt=lease.row.attempt, worker_id=worker.worker_id, until=now + worker.window
+        )
+        return True
+
+    def alive(self, worker: Worker, now: float) -> None:
+        """A sign of life that names no task renews those known to have started, or all where none is ever named."""
+        for lease in self.of(worker.worker_id):
+            if lease.started or not worker.is_ours:
+                self.sign(worker, lease.row.task_id, None, now)
+
+    def heard(self, worker: Worker, named: Collection[str], now: float) -> list[Lease]:
+        """A heartbeat that names its tasks (by task or job id); returns leases it has now missed too often."""
+        lost = []
+        for lease in self.of(worker.worker_id):
+            if lease.row.task_id in named or lease.row.job_id in named:
+                self.sign(worker, lease.row.task_id, None, now)
+                continue
+            lease.misses += 1
+            if lease.misses >= MISSES:
+                lost.append(lease)
+        return lost
+
+    def report(self, task_id: str, progress: float | None, message: str | None) -> None:
+        """Keep a task's latest progress."""
+        lease = self._by_task.get(task_id)
+        if lease is not None:
+            lease.progress, lease.message = progress, message
+
+    def ask_cancel(self, task_ids: Iterable[str]) -> list[Lease]:
+        """Mark tasks to be stopped; returns their leases."""
+        asked = [lease for task_id in task_ids if (lease := self._by_task.get(task_id)) is not None]
+        for lease in asked:
+            lease.cancel = True
+        return asked
+
+    def to_cancel(self, worker_id: str) -> list[Lease]:
+        """Tasks a worker is to stop."""
+        return [lease for lease in self.of(worker_id) if lease.cancel]
+
+    def take_renewals(self) -> list[Renewal]:
+        """The renewals noted since the last call."""
+        renewals = list(self._renewals.values())
+        self._renewals.clear()
+        return renewals
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._by_task.clear()
+        self._by_worker.clear()
+        self._renewals.clear()

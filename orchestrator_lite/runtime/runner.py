@@ -1,0 +1,278 @@
+"""Takes jobs from step to step: fold, await handlers, commit, perform effects.
+
+A step runs from something that happens until the job waits again. Handlers that answer without waiting are folded
+into the same commit as the event that called for them; one that takes longer is awaited after that commit, so nobody's
+reply depends on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from avtomatika_client.protocol.clock import Clock
+from orchestrator_lite.blueprint import Blueprint
+from orchestrator_lite.engine.events import Created, Event
+from orchestrator_lite.engine.state import Job
+from orchestrator_lite.engine.step import Queued, Verdict
+from orchestrator_lite.runtime.changes import Draft
+from orchestrator_lite.runtime.channels import Channels
+from orchestrator_lite.runtime.dispatcher import Dispatcher, Poll
+from orchestrator_lite.runtime.handling import Handling, Outcome
+from orchestrator_lite.runtime.jobs import Jobs, Live
+from orchestrator_lite.runtime.leases import LeaseBook
+from orchestrator_lite.runtime.timekeeper import Timekeeper
+from orchestrator_lite.runtime.watchers import Watchers
+from orchestrator_lite.store import Change, Conflict, Store, StoreError, StoreUnavailable, TaskRef, TaskRow
+
+log = logging.getLogger(__name__)
+
+TRIES = 20
+"""Folds of one event before giving up on a job that keeps moving; each lost race means another has made progress."""
+
+AT_ONCE = 64
+"""Handlers resumed at the same time when the server starts."""
+
+MakeEvent = Callable[[Live], Event | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an event did: the job after it, the answer to a result, and whether an open socket took a cancel."""
+
+    job: Job
+    verdict: Verdict | None = None
+    sent: bool = False
+
+
+class Runner:
+    """Drives all jobs of a server."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        find_blueprint: Callable[[str], Blueprint | None],
+        *,
+        dispatcher: Dispatcher,
+        leases: LeaseBook,
+        channels: Channels,
+        watchers: Watchers,
+        handling: Handling,
+    ) -> None:
+        self.store = store
+        self.jobs = Jobs(store)
+        self.timekeeper: Timekeeper | None = None
+        self._clock = clock
+        self._find_blueprint = find_blueprint
+        self._dispatcher = dispatcher
+        self._leases = leases
+        self._channels = channels
+        self._watchers = watchers
+        self._handling = handling
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def create(self, job: Job) -> None:
+        """Accept a job: when this returns it is stored.
+
+        Raises:
+            StoreUnavailable: It could not be stored; there is no such job.
+        """
+        draft = await self._drafted(Live(job, 0), Created(at=job.created_at))
+        await self._commit(draft)
+
+    async def apply(self, job_id: str, make: MakeEvent) -> Applied | None:
+        """Let something happen to a job.
+
+        Args:
+            job_id: The job.
+            make: Gives the event for the job as it is now, or None when nothing is to happen; asked again when the
+                job has moved on before the change was written.
+
+        Returns:
+            What it did, or None when there is no such job.
+        """
+        async with self.jobs.turn(job_id):
+            for _ in range(TRIES):
+                live = await self.jobs.get(job_id)
+                if live is None:
+                    return None
+                event = make(live)
+                if event is None:
+                    return Applied(live.job)
+                draft = await self._drafted(live, event)
+                if draft.is_empty:
+                    return Applied(draft.job, draft.verdict, await self._tell(draft))
+                with suppress(Conflict):
+                    await self._commit(draft)
+                    return Applied(draft.job, draft.verdict, await self._tell(draft))
+                self.jobs.forget(job_id)
+        raise StoreUnavailable(f"job {job_id} changes faster than it can be read")
+
+    async def resume(self) -> None:
+        """Run the handlers that are owed since the server last stopped."""
+        gate = asyncio.Semaphore(AT_ONCE)
+        last = ""
+        while job_ids := await self.store.runnable(after=last):
+            for job_id in job_ids:
+                self._spawn(self._resume_one(job_id, gate))
+            last = job_ids[-1]
+
+    async def close(self) -> None:
+        """Stop what runs in the background; handlers that are owed run again at the next start."""
+        tasks = set(self._background)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._handling.close()
+
+    async def _drafted(self, live: Live, event: Event) -> Draft:
+        """Fold an event and the handlers it calls for, as far as they answer without waiting."""
+        draft = Draft(live)
+        draft.fold(event)
+        while draft.job.is_runnable:
+            task = self._begin(draft.job)
+            if task is None:
+                break
+            await self._clock.sleep(0)
+            if not task.done():
+                draft.handler = task
+                break
+            draft.fold(self._handling.outcome(draft.job, task))
+        return draft
+
+    def _begin(self, job: Job) -> asyncio.Task[Outcome] | None:
+        blueprint = self._find_blueprint(job.blueprint)
+        if blueprint is None:
+            log.error("job %s waits: blueprint %r is not loaded", job.id, job.blueprint)
+            return None
+        return self._handling.start(job, blueprint)
+
+    async def _commit(self, draft: Draft) -> None:
+        now = self._clock.now()
+        reserved: dict[str, Poll] = {}
+        change = draft.change(now, lambda queued, payload: self._placed(queued, payload, draft.job, now, reserved))
+        try:
+            await self.store.commit(change)
+        except BaseException:
+            for poll in reserved.values():
+                self._dispatcher.restore(poll)
+            if draft.handler is not None:
+                self._handling.abandon(draft.handler)
+            raise
+        self._committed(draft, change, reserved, now)
+
+    def _placed(self, queued: Queued, payload: bytes, job: Job, now: float, reserved: dict[str, Poll]) -> TaskRow:
+        """The queue row of a task, leased to the poll that waits for it if there is one."""
+        row = TaskRow(
+            task_id=queued.task_id,
+            job_id=job.id,
+            skill=queued.spec.type,
+            priority=queued.spec.priority,
+            attempt=queued.attempt,
+            spent=False,
+            payload=payload,
+        )
+        poll = self._dispatcher.reserve(row.skill)
+        if poll is None:
+            return row
+        reserved[row.task_id] = poll
+        worker = poll.worker
+        until = worker.lease_until(now)
+        return replace(row, worker_id=worker.worker_id, incarnation=worker.incarnation, until=until)
+
+    def _committed(self, draft: Draft, change: Change, reserved: dict[str, Poll], now: float) -> None:
+        """The effects of a change that has been written; each could be derived again from what was."""
+        self.jobs.put(draft.live(change))
+        for ref in (*change.drop, *change.requeue):
+            if ref.task_id not in draft.cancel:
+                self._leases.ended(ref.task_id)
+        if change.requeue:
+            self.jobs.forget(draft.job.id)
+        for row in change.enqueue:
+            if row.task_id in reserved:
+                self.hand_over(reserved[row.task_id], row, now)
+        self._wake(draft, change, reserved)
+        self.expect(_earliest(change))
+        if draft.job.is_final:
+            self._watchers.ended(draft.job)
+        if draft.handler is not None:
+            self._spawn(self._see_through(draft.job, draft.handler))
+
+    def _wake(self, draft: Draft, change: Change, reserved: dict[str, Poll]) -> None:
+        skills = [row.skill for row in change.enqueue if row.task_id not in reserved]
+        for ref in change.requeue:
+            row = draft.base.rows.get(ref.task_id)
+            if row is not None:
+                skills.append(row.skill)
+        self._dispatcher.queued(skills)
+
+    def hand_over(self, poll: Poll, row: TaskRow, now: float) -> None:
+        """Give a committed lease to its poll; when that has gone, the task goes straight back."""
+        self._leases.took(row, now)
+        self.jobs.moved(row)
+        if not self._dispatcher.deliver(poll, row):
+            self._spawn(self.take_back(row))
+
+    async def take_back(self, row: TaskRow) -> None:
+        """Put a task back whose delivery never happened; its attempt stays."""
+        returned = await self.store.hand_back([TaskRef(row.task_id, row.attempt, True)])
+        for item in returned:
+            self._leases.ended(item.task_id)
+            self.jobs.moved(item)
+        self._dispatcher.queued([item.skill for item in returned])
+
+    def expect(self, at: float | None) -> None:
+        """Something will be due at `at` (UTC seconds)."""
+        if self.timekeeper is not None:
+            self.timekeeper.expect(at)
+
+    async def _tell(self, draft: Draft) -> bool:
+        """Have workers stop what was cancelled; True when an open socket took a command."""
+        asked = self._leases.ask_cancel(draft.cancel)
+        sent = [await self._channels.cancel(lease) for lease in asked]
+        if draft.job.is_final:
+            for lease in asked:
+                self._leases.ended(lease.row.task_id)
+        return any(sent)
+
+    async def _see_through(self, job: Job, task: asyncio.Task[Outcome]) -> None:
+        """Await a handler that took its time, and fold its outcome."""
+        event = await self._handling.finish(job, task)
+        while True:
+            try:
+                await self.apply(job.id, lambda _: event)
+                return
+            except StoreError as error:
+                log.warning("job %s: the outcome of a handler could not be stored: %s", job.id, error)
+                await self._clock.sleep(1.0)
+
+    async def _resume_one(self, job_id: str, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            live = await self.jobs.get(job_id)
+            if live is None or not live.job.is_runnable:
+                return
+            task = self._begin(live.job)
+            if task is not None:
+                await self._see_through(live.job, task)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background work failed", exc_info=task.exception())
+
+
+def _earliest(change: Change) -> float | None:
+    times = [timer.at for timer in change.set_timers]
+    times += [row.until for row in change.enqueue if row.until is not None]
+    return min(times, default=None)

@@ -1,0 +1,82 @@
+"""Watches what time brings: timers of jobs, leases that end. It sleeps until the next of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from avtomatika_client.protocol.clock import Clock
+from orchestrator_lite.store import Due, Store, StoreError
+
+log = logging.getLogger(__name__)
+
+LATEST = 60.0
+"""Seconds after which it looks again even when nothing is expected: another process may have written."""
+
+SHORTEST = 0.01
+"""Seconds between two looks."""
+
+
+class Timekeeper:
+    """One loop over `Store.due`.
+
+    Args:
+        store: Where timers and leases lie.
+        clock: The time.
+        before: Awaited before each look: renewals that were noted in memory are written.
+        answer: What to do about what is due; every timer and lease in it must be ended by a commit, or it comes
+            again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        before: Callable[[], Awaitable[None]],
+        answer: Callable[[Due], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._before = before
+        self._answer = answer
+        self._poke = asyncio.Event()
+        self._wake_at = 0.0
+
+    def expect(self, at: float | None) -> None:
+        """Something will be due at `at` (UTC seconds)."""
+        if at is not None and at < self._wake_at:
+            self._wake_at = at
+            self._poke.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled; a store that fails for a while is asked again."""
+        while True:
+            try:
+                await self._look()
+            except StoreError as error:
+                log.warning("timers wait: %s", error)
+                self._wake_at = self._clock.now() + 1.0
+            await self._rest()
+
+    async def _look(self) -> None:
+        self._wake_at = float("inf")
+        await self._before()
+        due = await self._store.due(self._clock.now())
+        if due.timers or due.lapsed:
+            await self._answer(due)
+        now = self._clock.now()
+        latest = now + LATEST if due.next_at is None else min(due.next_at, now + LATEST)
+        self._wake_at = min(self._wake_at, latest)
+
+    async def _rest(self) -> None:
+        """Until the next thing is due; a short pause at least, so that what cannot be answered does not spin."""
+        await self._clock.sleep(SHORTEST)
+        while (pause := self._wake_at - self._clock.now()) > 0:
+            self._poke.clear()
+            try:
+                async with self._clock.timeout(pause):
+                    await self._poke.wait()
+            except TimeoutError:
+                return

@@ -1,0 +1,141 @@
+"""Who works for us: registrations, incarnations, and when a worker was last heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from avtomatika_client.protocol.errors import AvtomatikaError
+from avtomatika_client.protocol.worker import Heartbeat, Registration, skill_names
+from orchestrator_lite.store import Store, WorkerRow
+
+OUR_WINDOW = 15.0
+"""Seconds after its last sign of life at which a worker of ours loses its leases (it beats every 5)."""
+
+OFFICIAL_WINDOW = 60.0
+"""The same for official workers, which beat every 15 and not at all while a handler blocks."""
+
+ACK_WINDOW = 5.0
+"""Seconds within which a worker of ours acknowledges a task, or it returns with the same attempt."""
+
+_SECRET = frozenset({"security", "nonce", "timestamp", "holding", "acks"})
+
+
+class SupersededError(AvtomatikaError):
+    """A newer start of this worker has registered; this one must stop."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """A registered worker.
+
+    Attributes:
+        worker_id: Its id.
+        skills: Names it takes tasks for.
+        incarnation: Which start of it speaks; None for official workers.
+        doc: Its registration with later heartbeats merged in, without secrets: what `GET /workers` shows.
+        seen_at: When it was last heard, UTC seconds.
+        status: What its last heartbeat said.
+    """
+
+    worker_id: str
+    skills: frozenset[str]
+    incarnation: str | None
+    seen_at: float
+    doc: dict[str, Any] = field(default_factory=dict)
+    status: str = "idle"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it acknowledges tasks and beats every five seconds."""
+        return self.incarnation is not None
+
+    @property
+    def window(self) -> float:
+        """Seconds of silence after which its leases are lost."""
+        return OUR_WINDOW if self.is_ours else OFFICIAL_WINDOW
+
+    def lease_until(self, now: float) -> float:
+        """When a task handed out now goes back without a sign of life."""
+        return now + (ACK_WINDOW if self.is_ours else self.window)
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether it may be given tasks: not while it drains or has said good-bye."""
+        return self.status not in {"draining", "offline"}
+
+
+class Workers:
+    """The registered workers, kept in the store so that a restarted server knows them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, Worker] = {}
+
+    async def open(self) -> None:
+        """Read them from the store."""
+        for row in await self._store.workers():
+            self._known[row.worker_id] = _from_row(row)
+
+    def get(self, worker_id: str) -> Worker | None:
+        """A worker, if it has registered."""
+        return self._known.get(worker_id)
+
+    def all(self) -> list[Worker]:
+        """Every registered worker."""
+        return list(self._known.values())
+
+    def check(self, worker_id: str, incarnation: str | None) -> None:
+        """Refuse a start of a worker that a newer one has replaced.
+
+        Raises:
+            SupersededError: Another incarnation of this id has registered since.
+        """
+        known = self._known.get(worker_id)
+        if known is None or incarnation is None or known.incarnation is None:
+            return
+        if known.incarnation != incarnation:
+            raise SupersededError(f"superseded: worker {worker_id!r} has been started anew elsewhere; this one must stop")
+
+    async def register(self, registration: Registration, now: float) -> Worker:
+        """Keep a registration."""
+        doc = {key: item for key, item in registration.model_dump(mode="json").items() if key not in _SECRET}
+        worker = Worker(
+            worker_id=registration.worker_id,
+            skills=frozenset(skill_names(registration)),
+            incarnation=registration.incarnation,
+            seen_at=now,
+            doc={key: item for key, item in doc.items() if item is not None},
+        )
+        await self._store.put_worker(WorkerRow(worker.worker_id, now, to_json(worker.doc)))
+        self._known[worker.worker_id] = worker
+        return worker
+
+    async def heartbeat(self, worker: Worker, beat: Heartbeat, now: float) -> None:
+        """Merge a heartbeat into what is known; written down only when the worker's skills have changed."""
+        worker.seen_at = now
+        worker.status = beat.status or worker.status
+        said = beat.model_dump(mode="json", exclude_none=True, exclude=set(_SECRET))
+        skills = skill_names(beat)
+        worker.doc.update(said)
+        if skills and frozenset(skills) != worker.skills:
+            worker.skills = frozenset(skills)
+            await self._store.put_worker(WorkerRow(worker.worker_id, now, to_json(worker.doc)))
+
+    async def forget_all(self) -> None:
+        """Forget every worker."""
+        self._known.clear()
+
+
+def _from_row(row: WorkerRow) -> Worker:
+    doc = from_json(row.doc)
+    registration = Registration.model_validate({**doc, "worker_id": row.worker_id})
+    return Worker(
+        worker_id=row.worker_id,
+        skills=frozenset(skill_names(registration)),
+        incarnation=registration.incarnation,
+        seen_at=row.seen_at,
+        doc=doc,
+    )
