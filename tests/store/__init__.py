@@ -1,0 +1,3 @@
+"""The store's promises, kept by every store."""
+
+from __future__ import annotations
