@@ -38,7 +38,7 @@ def _locked(file: Path) -> FileLock:
     if file.is_dir():
         raise StoreError(f"The store {file} is a folder: name a file in it.")
     if not file.parent.is_dir():
-        raise StoreError(f"The folder {file.parent} of the store does not exist: create it or choose another path.")
+        raise StoreError(f"The store {file} lies in a folder that does not exist: create it or choose another path.")
     lock = FileLock(file.with_name(file.name + ".lock"))
     try:
         held = lock.acquire()

@@ -56,6 +56,7 @@ class SqliteStore:
         self._clock = clock
         self._thread: StoreThread | None = None
         self._tx: Transaction | None = None
+        self._begun = False
         self._closed = False
 
     def __repr__(self) -> str:
@@ -69,22 +70,32 @@ class SqliteStore:
 
     async def open(self) -> None:
         """Open or create the database; raises StoreError with one line that says what to do."""
-        if self._thread is not None or self._tx is not None:
-            raise StoreError("The store is open already.")
         if self._closed:
-            raise StoreError("The store was closed; make a new one.")
+            raise StoreError("The store was closed: make a new one.")
+        if self._begun:
+            raise StoreError("The store is open already.")
+        self._begun = True
+        try:
+            await self._open()
+        except BaseException:
+            self._begun = False
+            raise
+
+    async def _open(self) -> None:
         if self._inline:
             self._tx = self._open_transaction()
             return
-        self._thread = thread = StoreThread(self._open_transaction)
+        thread = StoreThread(self._open_transaction)
         try:
             with self._clock.hold():
                 await thread.start()
+            if self._closed:
+                raise StoreError("The store was closed while it was being opened.")
         except BaseException:
             # Also when the caller was cancelled while the thread went on to open the file.
             thread.finish()
-            self._thread = None
             raise
+        self._thread = thread
 
     async def close(self) -> None:
         """Finish the verbs that wait, fold the log into the database, let go of the file; idempotent."""
