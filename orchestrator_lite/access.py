@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 import hashlib
+from collections.abc import Iterable
 from ipaddress import ip_address
 
 from avtomatika_client.protocol import headers

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 from contextlib import AbstractContextManager, nullcontext
 
 
@@ -36,6 +37,10 @@ class Clock:
     def timeout(self, seconds: float | None) -> asyncio.Timeout:
         """An async context that raises `TimeoutError` when its body takes longer than `seconds` (None: never)."""
         return asyncio.timeout(seconds)
+
+    async def wait_any(self, futures: Iterable[asyncio.Future[Any]], seconds: float | None) -> None:
+        """Wait until one of `futures` is done or `seconds` have passed (None: without end); none is cancelled."""
+        await asyncio.wait(set(futures), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     def hold(self) -> AbstractContextManager[None]:
         """Wraps what ends outside the event loop (threads, processes), so that a virtual clock waits for it."""

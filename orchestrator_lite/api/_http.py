@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI, Request

@@ -120,7 +120,7 @@ class Core:
         try:
             live = await self._runner.jobs.get(job_id)
             if live is not None and not live.job.is_final and not self._dispatcher.closed:
-                await asyncio.wait({future, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                await self.clock.wait_any((future, gone), seconds)
         finally:
             self._watchers.leave(job_id, future)
 

@@ -21,10 +21,6 @@ from orchestrator_lite.store import Due, Renewal, Store, TaskRow
 
 log = logging.getLogger(__name__)
 
-HELD_AT_ONCE = 30.0
-"""Seconds a poll is held (the releases' WORKER_POLL_TIMEOUT_SECONDS)."""
-
-
 class Desk:
     """The server's side of the worker protocol."""
 
@@ -200,9 +196,9 @@ class Desk:
     async def _waited(self, poll: Poll, seconds: float, gone: asyncio.Future[Any]) -> TaskRow | None:
         self._dispatcher.waits(poll)
         try:
-            await asyncio.wait({poll.answer, gone}, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
+            await self._clock.wait_any((poll.answer, gone), max(seconds, 0.0))
             if poll.reserved:  # a commit holds a task for this poll: it is decided in a moment
-                await asyncio.wait({poll.answer}, timeout=5.0)
+                await self._clock.wait_any((poll.answer,), None)
         finally:
             self._dispatcher.leaves(poll)
             if not poll.answer.done():

@@ -39,7 +39,7 @@ class Handling:
     async def finish(self, job: Job, task: asyncio.Task[Outcome]) -> Outcome:
         """What became of a handler, `time_limit` seconds from now at the latest; one that runs on is abandoned."""
         try:
-            await asyncio.wait({task}, timeout=self.time_limit)
+            await self._clock.wait_any((task,), self.time_limit)
         except asyncio.CancelledError:
             self.abandon(task)
             raise
@@ -64,7 +64,7 @@ class Handling:
     async def close(self) -> None:
         """Give abandoned handlers a moment to end."""
         if self._abandoned:
-            await asyncio.wait(set(self._abandoned), timeout=1.0)
+            await self._clock.wait_any(self._abandoned, 1.0)
 
     async def _run(self, job: Job, blueprint: Blueprint) -> Outcome:
         began = self._clock.monotonic()

@@ -97,7 +97,9 @@ class Workers:
         if known is None or incarnation is None or known.incarnation is None:
             return
         if known.incarnation != incarnation:
-            raise SupersededError(f"superseded: worker {worker_id!r} has been started anew elsewhere; this one must stop")
+            raise SupersededError(
+                f"superseded: worker {worker_id!r} has been started anew elsewhere; this one must stop"
+            )
 
     async def register(self, registration: Registration, now: float) -> Worker:
         """Keep a registration."""

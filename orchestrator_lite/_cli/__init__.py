@@ -1,0 +1,7 @@
+"""`orchestrator-lite`: the command line of the server."""
+
+from __future__ import annotations
+
+from orchestrator_lite._cli._main import main
+
+__all__ = ["main"]

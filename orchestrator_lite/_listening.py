@@ -1,0 +1,90 @@
+"""A socket with uvicorn behind it, started and stopped inside a running loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import uvicorn
+
+from avtomatika_client.protocol.errors import AvtomatikaError
+
+GRACE = 3
+"""Seconds open connections get when the server stops; held polls are answered before."""
+
+
+class ListenError(AvtomatikaError):
+    """The address cannot be bound; the message says what to do."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers: who runs the loop decides what a signal means."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+@asynccontextmanager
+async def listening(app: Any, host: str, port: int, *, before_stop: Callable[[], None]) -> AsyncIterator[str]:
+    """Serve an ASGI application until the end of the block; gives its URL.
+
+    Args:
+        app: The application.
+        host: Address.
+        port: Port; 0 takes a free one.
+        before_stop: Called when the server is about to stop, to answer whoever is being held.
+
+    Raises:
+        ListenError: The address is taken or not this machine's.
+    """
+    bound = _bind(host, port)
+    config = uvicorn.Config(
+        app,
+        ws="websockets-sansio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+        backlog=2048,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[bound]), name="uvicorn")
+    try:
+        await _started(server, serving)
+        yield _url(bound)
+    finally:
+        before_stop()
+        server.should_exit = True
+        await asyncio.wait({serving})
+        bound.close()
+
+
+async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    while not server.started:
+        if serving.done():
+            serving.result()
+            raise ListenError("the server stopped before it began to serve")
+        await asyncio.wait({serving}, timeout=0.005)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port") from error
+    return bound
+
+
+def _url(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,74 @@
+"""A job as the API shows it: the full state with the keys of the releases, and never a token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator_lite.engine.state import Job, TaskSpec, spec_document
+from orchestrator_lite.runtime.jobs import Live
+from orchestrator_lite.store import TaskRow
+
+
+def full(live: Live, progress: float | None, message: str | None) -> dict[str, Any]:
+    """A job's full state (seeds 000-002 §2; keys by `spec/avtomatika.md` §5).
+
+    Args:
+        live: The job and its tasks in the queue.
+        progress: What its running task last said, 0 to 1.
+        message: What the task said with it.
+    """
+    job = live.job
+    view: dict[str, Any] = {
+        "id": job.id,
+        "blueprint_name": job.blueprint,
+        "current_state": job.current_state,
+        "status": job.status,
+        "initial_data": job.initial_data,
+        "state_history": job.state_history,
+        "result": job.result,
+        "error": job.error,
+        "error_message": None if job.error is None else job.error["message"],
+        "client_config": {"name": job.client.name, "plan": job.client.plan, **job.client.params},
+        "webhook_url": job.webhook_url,
+        "dispatch_timeout": job.dispatch_timeout,
+        "result_timeout": job.result_timeout,
+        "result_deadline": job.result_deadline,
+        "tracing_context": job.tracing_context,
+        "retry_count": job.retry_count,
+        "step": job.step,
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+        "cancel_requested_at": job.cancel_requested_at,
+        "progress": progress,
+        "progress_message": message,
+    }
+    if job.last_task is not None:
+        view.update(_task(live, *job.last_task))
+    if job.aggregation_target is not None:
+        view.update(_parallel(job))
+    return view
+
+
+def _task(live: Live, task_id: str, spec: TaskSpec) -> dict[str, Any]:
+    task = live.job.tasks.get(task_id)
+    row = live.rows.get(task_id)
+    return {
+        "current_task_id": task_id,
+        "current_task_info": spec_document(spec),
+        "current_task_transitions": spec.transitions,
+        "execution_timeout_seconds": spec.timeout_seconds,
+        "task_dispatched_at": None if task is None else task.dispatched_at,
+        "task_worker_id": None if row is None else _holder(row),
+    }
+
+
+def _holder(row: TaskRow) -> str | None:
+    return row.worker_id if row.until is not None else None
+
+
+def _parallel(job: Job) -> dict[str, Any]:
+    return {
+        "aggregation_target": job.aggregation_target,
+        "aggregation_results": job.aggregation_results,
+        "active_branches": [task_id for task_id, task in job.tasks.items() if not task.dropped],
+    }

@@ -1,0 +1,75 @@
+"""The worker's WebSocket: commands out; progress and acknowledgements in, in every form the releases use."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from avtomatika_client.protocol import headers
+from orchestrator_lite.runtime.core import Core
+from orchestrator_lite.runtime.workers import SupersededError, Worker
+
+log = logging.getLogger(__name__)
+
+_PROGRESS = frozenset({"progress", "progress_update"})
+
+
+async def channel(socket: WebSocket) -> None:
+    """Serve `/_worker/ws/{worker_id}` and `/_worker/ws` (there the header X-Worker-ID names the worker)."""
+    core: Core = socket.scope["app"].state.core
+    worker_id = socket.path_params.get("worker_id") or socket.headers.get(headers.WORKER_ID) or ""
+    await socket.accept()
+    try:
+        core.desk.workers.check(worker_id, socket.headers.get(headers.INCARNATION))
+    except SupersededError as error:
+        await socket.close(4409, str(error))
+        return
+    await core.channels.opened(worker_id, socket)
+    try:
+        while True:
+            _take(core, worker_id, await socket.receive_text())
+    except (WebSocketDisconnect, RuntimeError, KeyError):
+        return  # closed by either side; a binary frame is not of this protocol
+    finally:
+        core.channels.closed(worker_id, socket)
+
+
+def _take(core: Core, worker_id: str, text: str) -> None:
+    """One frame; what cannot be read is passed over, as officially."""
+    worker = core.desk.workers.get(worker_id)
+    try:
+        frame = from_json(text)
+    except ValueError:
+        log.debug("unreadable frame from worker %s", worker_id)
+        return
+    if worker is None or not isinstance(frame, dict):
+        return
+    kind = frame.get("event") or frame.get("type") or frame.get("event_type")
+    if kind == "ack":
+        core.desk.acknowledge(worker, _acks(frame))
+    elif kind in _PROGRESS:
+        _progress(core, worker, frame)
+
+
+def _progress(core: Core, worker: Worker, frame: dict[str, Any]) -> None:
+    payload = frame.get("payload")
+    said = payload if isinstance(payload, dict) else frame
+    task_id = frame.get("task_id") or frame.get("target_task_id") or frame.get("origin_task_id")
+    attempt = frame.get("attempt")
+    if isinstance(task_id, str):
+        known = attempt if isinstance(attempt, int) else None
+        core.desk.progress(worker, task_id, known, said.get("progress"), said.get("message"))
+
+
+def _acks(frame: dict[str, Any]) -> list[tuple[str, int]]:
+    acks = frame.get("acks")
+    if not isinstance(acks, list):
+        return []
+    return [
+        (item["task_id"], item["attempt"])
+        for item in acks
+        if isinstance(item, dict) and isinstance(item.get("task_id"), str) and isinstance(item.get("attempt"), int)
+    ]

@@ -1,0 +1,21 @@
+"""`/_public`: what needs no credentials (seeds 000-002 §1)."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from avtomatika_client._version import __version__
+from avtomatika_client.protocol import headers
+from avtomatika_client.protocol.jobs import ServerStatus
+from orchestrator_lite.api._http import DirectRoute, answer
+
+router = APIRouter(route_class=DirectRoute, tags=["public"])
+
+FEATURES = [headers.LEASES, headers.WAIT, headers.DRAINING]
+
+
+@router.get("/_public/status", responses={200: {"model": ServerStatus}})
+async def status(request: Request) -> Response:  # noqa: ARG001 - every direct endpoint takes the request
+    """Whether the service runs, and what it can do beyond the seeds."""
+    return answer({"status": "ok", "version": __version__, "features": FEATURES})

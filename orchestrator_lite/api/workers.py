@@ -1,0 +1,147 @@
+"""The worker protocol (seeds 000-002 §3, tolerant as `spec/avtomatika.md` §10 says)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from avtomatika_client.protocol import headers
+from avtomatika_client.protocol.worker import (
+    WORKER_ID_PATTERN,
+    Heartbeat,
+    HeartbeatReply,
+    Registered,
+    Registration,
+    ResultReply,
+    Task,
+    TaskResult,
+)
+from orchestrator_lite.api._http import (
+    ApiError,
+    DirectRoute,
+    answer,
+    checked,
+    core_of,
+    read_object,
+    settings_of,
+    until_gone,
+)
+from orchestrator_lite.api.public import FEATURES
+from orchestrator_lite.engine.step import Verdict
+from orchestrator_lite.runtime.changes import handed_out
+from orchestrator_lite.runtime.workers import Worker
+
+router = APIRouter(route_class=DirectRoute, tags=["workers"])
+
+_WORKER_ID = re.compile(WORKER_ID_PATTERN)
+_EMPTY = Response(status_code=204)
+
+
+@router.get("/_worker/workers/{worker_id}/tasks/next", responses={200: {"model": Task}, 204: {}})
+async def next_task(request: Request) -> Response:
+    """The next task, or 204 when none came while the poll was held."""
+    worker = _caller(request, _worker_id(request))
+    core = core_of(request)
+    async with until_gone(request) as gone:
+        if worker is None:
+            return await _unregistered(request)
+        row = await core.desk.next_task(worker, _hold(request), gone)
+    if row is None:
+        return Response(status_code=204)
+    return Response(handed_out(row), media_type="application/json")
+
+
+@router.post("/_worker/tasks/result", responses={200: {"model": ResultReply}})
+async def result(request: Request) -> Response:
+    """A task's result, flat or nested; judged by task and attempt."""
+    read = checked(TaskResult, await read_object(request)).flattened()
+    worker_id = read.worker_id or request.headers.get(headers.WORKER_ID) or "unknown"
+    _caller(request, worker_id, incarnation=read.incarnation)
+    verdict = await core_of(request).desk.result(worker_id, read)
+    return answer(_verdict(verdict))
+
+
+@router.patch("/_worker/workers/{worker_id}", responses={200: {"model": HeartbeatReply}})
+async def heartbeat(request: Request) -> Response:
+    """A sign of life; with a body also the worker's state, answered with what it is to stop."""
+    worker_id = _worker_id(request)
+    desk = core_of(request).desk
+    body = await _beat(request)
+    worker = _caller(request, worker_id, incarnation=None if body is None else body.incarnation)
+    if body is None:
+        if worker is not None:
+            desk.refresh(worker)
+        return answer({"status": "ttl_refreshed"})
+    if worker is None:
+        return answer({"status": "ok", "cancel_task_ids": [], "require_full_sync": True})
+    stop = await desk.heartbeat(worker, body)
+    return answer({**worker.doc, "worker_id": worker_id, "status": "ok", "cancel_task_ids": stop})
+
+
+@router.post("/_worker/workers/register", responses={200: {"model": Registered}})
+async def register(request: Request) -> Response:
+    """Register a worker; a new incarnation of it replaces the old one."""
+    registration = checked(Registration, await read_object(request))
+    await core_of(request).desk.register(registration)
+    settings = settings_of(request)
+    return answer(
+        {
+            "status": "registered",
+            "features": FEATURES,
+            "heartbeat_interval": settings.heartbeat_interval,
+            "poll_timeout": settings.poll_hold,
+        }
+    )
+
+
+def _worker_id(request: Request) -> str:
+    worker_id: str = request.path_params["worker_id"]
+    if not _WORKER_ID.match(worker_id):
+        raise ApiError(400, f"worker_id: must match {WORKER_ID_PATTERN}")
+    return worker_id
+
+
+def _caller(request: Request, worker_id: str, *, incarnation: str | None = None) -> Worker | None:
+    """The registered worker that speaks, its acknowledgements taken; a superseded start of it is refused."""
+    desk = core_of(request).desk
+    desk.workers.check(worker_id, incarnation or request.headers.get(headers.INCARNATION))
+    worker = desk.workers.get(worker_id)
+    acks = request.headers.get(headers.ACK)
+    if worker is not None and acks:
+        desk.acknowledge(worker, headers.parse_acks(acks))
+    return worker
+
+
+async def _unregistered(request: Request) -> Response:
+    """Ours is told to register; an official worker, which would not, is held as officially and gets nothing."""
+    if request.headers.get(headers.INCARNATION) is not None:
+        raise ApiError(404, "Worker is not registered")
+    core = core_of(request)
+    await core.clock.sleep(min(_hold(request), 1.0))
+    return _EMPTY
+
+
+def _hold(request: Request) -> float:
+    """Seconds to hold this poll: the server's, or less when the worker asks for less."""
+    longest = settings_of(request).poll_hold
+    try:
+        asked = float(request.query_params.get("timeout", longest))
+    except ValueError as error:
+        raise ApiError(400, "timeout: must be a number of seconds") from error
+    return min(asked, longest) if asked >= 0 else longest
+
+
+async def _beat(request: Request) -> Heartbeat | None:
+    if not await request.body():
+        return None
+    body = await read_object(request)
+    return checked(Heartbeat, body) if body else None
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    if verdict.reason is not None:
+        return {"status": "ignored", "reason": verdict.reason, "message": verdict.message}
+    return {"status": "result_accepted_success", "transition": verdict.transition}

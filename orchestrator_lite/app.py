@@ -1,0 +1,180 @@
+"""`Orchestrator`: the server as one object, in-process or listening."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from avtomatika_client.protocol import headers
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
+from avtomatika_client.protocol.errors import AvtomatikaError
+from orchestrator_lite._listening import listening
+from orchestrator_lite.access import Access, is_loopback
+from orchestrator_lite.api._app import behind_front, build, collides
+from orchestrator_lite.api._front import App
+from orchestrator_lite.blueprint import Blueprint
+from orchestrator_lite.runtime.blueprints import Blueprints
+from orchestrator_lite.runtime.core import Core
+from orchestrator_lite.settings import Settings
+from orchestrator_lite.store import Store, open_store
+
+
+class NotRunningError(AvtomatikaError):
+    """The orchestrator is not running: use `async with orchestrator:` first."""
+
+
+class Orchestrator:
+    """A real orchestrator.
+
+    Args:
+        blueprints: What it serves; `add` takes more while it runs.
+        store: `memory`, `sqlite:///path`, or a Store; default: the settings'.
+        settings: Everything else; default: the environment's.
+        clock: The time it goes by.
+
+    Raises:
+        BlueprintError: A blueprint is wrong; file and line come first.
+        StoreError: The store's address is not understood.
+    """
+
+    def __init__(
+        self,
+        blueprints: Iterable[Blueprint] = (),
+        *,
+        store: str | Store | None = None,
+        settings: Settings | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.settings = settings or Settings()
+        self._clock = clock
+        self._app = build()
+        self._app.state.settings = self.settings
+        self._blueprints = Blueprints(lambda path: collides(self._app, path))
+        self._app.state.blueprints = self._blueprints
+        for blueprint in blueprints:
+            self.add(blueprint)
+        self._store = self._opened(self.settings.store if store is None else store)
+        self._url: str | None = None
+        self._stack: AsyncExitStack | None = None
+
+    def add(self, blueprint: Blueprint) -> None:
+        """Serve a blueprint from now on.
+
+        Raises:
+            BlueprintError: It is wrong in itself, or its name or endpoint is taken; file and line come first.
+        """
+        self._blueprints.add(blueprint)
+
+    @property
+    def url(self) -> str:
+        """Where it listens.
+
+        Raises:
+            NotRunningError: It does not listen.
+        """
+        if self._url is None:
+            raise NotRunningError("the orchestrator does not listen: use `async with orchestrator.listening():`")
+        return self._url
+
+    @property
+    def asgi(self) -> App:
+        """The application for any ASGI server; it starts and stops with the server's lifespan.
+
+        Raises:
+            AccessError: No credentials are set and `Settings(development=True)` was not given: it cannot know where
+                it is bound.
+        """
+        self._app.state.access = Access(self.settings, loopback=None)
+        return _with_lifespan(self, behind_front(self._app))
+
+    @asynccontextmanager
+    async def listening(self, port: int | None = None, host: str | None = None) -> AsyncIterator[Self]:
+        """Run behind a real socket.
+
+        Args:
+            port: Where to listen; 0 takes a free port; default: the settings'.
+            host: Address; default: the settings'.
+
+        Raises:
+            AccessError: Bound to more than this machine without credentials.
+            ListenError: The address cannot be bound.
+            StoreError: The store cannot be opened.
+        """
+        address = self.settings.host if host is None else host
+        access = Access(self.settings, loopback=is_loopback(address))
+        async with self._running(access) as core:
+            wanted = self.settings.port if port is None else port
+            async with listening(behind_front(self._app), address, wanted, before_stop=core.let_go) as url:
+                self._url = url
+                try:
+                    yield self
+                finally:
+                    self._url = None
+
+    async def __aenter__(self) -> Self:
+        """Run in this process, without a socket."""
+        stack = AsyncExitStack()
+        await stack.enter_async_context(self._running(Access(self.settings, loopback=True)))
+        self._stack = stack
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            await stack.aclose()
+
+    @property
+    def is_development(self) -> bool:
+        """Whether the development tokens hold; known once it runs."""
+        access: Access = self._app.state.access
+        return access.development
+
+    @property
+    def client_token(self) -> str:
+        """A token clients may send: the one set, else that of development mode."""
+        token = self.settings.client_token
+        return headers.DEV_CLIENT_TOKEN if token is None else token.get_secret_value()
+
+    @property
+    def worker_token(self) -> str:
+        """A token workers may send: the one set, else that of development mode."""
+        token = self.settings.worker_token
+        return headers.DEV_WORKER_TOKEN if token is None else token.get_secret_value()
+
+    @asynccontextmanager
+    async def _running(self, access: Access) -> AsyncIterator[Core]:
+        core = Core(self._store, self._clock, self._blueprints, handler_limit=self.settings.handler_time_limit)
+        async with core.running():
+            self._app.state.core = core
+            self._app.state.access = access
+            yield core
+
+    def _opened(self, store: str | Store) -> Store:
+        if isinstance(store, str):
+            return open_store(store, durability=self.settings.durability)
+        return store
+
+
+def _with_lifespan(orchestrator: Orchestrator, app: App) -> App:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        await receive()
+        access: Access = orchestrator._app.state.access  # noqa: SLF001 - the other half of `asgi`
+        try:
+            async with orchestrator._running(access) as core:  # noqa: SLF001
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                core.let_go()
+        except AvtomatikaError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return application
