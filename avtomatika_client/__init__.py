@@ -1,0 +1,95 @@
+"""The typed client of Avtomatika orchestrators: jobs now, pipelines and flows to come.
+
+Importing it loads neither an HTTP library nor models; the first `Client` does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from avtomatika_client._clash import check_clash
+from avtomatika_client._version import __version__
+
+check_clash()
+
+if TYPE_CHECKING:
+    from avtomatika_client._calls._retry import Retry
+    from avtomatika_client._client import AsyncClient, Client
+    from avtomatika_client._resources._handle import AsyncJobHandle, JobHandle
+    from avtomatika_client.errors import (
+        APIConnectionError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        AvtomatikaError,
+        ClientBoundToOtherLoop,
+        ConflictError,
+        ForkedClientError,
+        JobFailed,
+        NotFoundError,
+        NotSupportedByServerError,
+        PermissionDeniedError,
+        RateLimitedError,
+        ServerError,
+        ValidationFailedError,
+        WaitTimeout,
+    )
+    from avtomatika_client.protocol.jobs import HistoryEvent, Job, JobStatus, ServerStatus
+    from avtomatika_client.protocol.worker import WorkerRecord
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncClient",
+    "AsyncJobHandle",
+    "AuthenticationError",
+    "AvtomatikaError",
+    "Client",
+    "ClientBoundToOtherLoop",
+    "ConflictError",
+    "ForkedClientError",
+    "HistoryEvent",
+    "Job",
+    "JobFailed",
+    "JobHandle",
+    "JobStatus",
+    "NotFoundError",
+    "NotSupportedByServerError",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "Retry",
+    "ServerError",
+    "ServerStatus",
+    "ValidationFailedError",
+    "WaitTimeout",
+    "WorkerRecord",
+    "__version__",
+]
+
+_HOMES = {
+    "AsyncClient": "_client",
+    "AsyncJobHandle": "_resources._handle",
+    "Client": "_client",
+    "HistoryEvent": "protocol.jobs",
+    "Job": "protocol.jobs",
+    "JobHandle": "_resources._handle",
+    "JobStatus": "protocol.jobs",
+    "Retry": "_calls._retry",
+    "ServerStatus": "protocol.jobs",
+    "WorkerRecord": "protocol.worker",
+}
+"""Where the names that are no errors live."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

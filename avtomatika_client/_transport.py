@@ -45,6 +45,8 @@ _CLOSED = "this client is closed"
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
 _AIOHTTP_NOT_SENT = frozenset({"ClientConnectorError", "ConnectionTimeoutError", "InvalidURL"})
 
+HttpClient: TypeAlias = httpx.Client
+AsyncHttpClient: TypeAlias = httpx.AsyncClient
 AsyncLane: TypeAlias = Lane[httpx.AsyncClient, asyncio.Semaphore]
 SyncLane: TypeAlias = Lane[httpx.Client, threading.Semaphore]
 

@@ -1,0 +1,240 @@
+"""The jobs API (seeds 000-002 §2, `spec/avtomatika.md` §5): one function per call."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from avtomatika_client._calls._envelope import is_json, read_error
+from avtomatika_client._calls._session import UNSET, call, parse
+from avtomatika_client._calls._versions import ABSENT, UNVERSIONED, VERSIONED, prefix_of, versioned_call
+from avtomatika_client.errors import ConflictError, JobFailed, NotFoundError
+from avtomatika_client.protocol.headers import WAIT
+from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job, JobAccepted, JobCreate, ServerStatus
+from avtomatika_client.protocol.worker import WorkerRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from avtomatika_client._calls._flow import Flow, Reply, Request
+    from avtomatika_client._calls._session import Budget, Session, Timeout
+    from avtomatika_client.protocol._base import JSON
+
+_HISTORY = TypeAdapter(list[HistoryEvent])
+_WORKERS = TypeAdapter(list[WorkerRecord])
+
+
+class JobRef(NamedTuple):
+    """Where a job is found.
+
+    Attributes:
+        id: Its id.
+        prefix: The API it was accepted by: a server may serve a version only for the blueprints that name it.
+    """
+
+    id: str
+    prefix: str = VERSIONED
+
+
+class NewJob(NamedTuple):
+    """A job to be created: where, and the body."""
+
+    path: str
+    prefix: str
+    fallback: str | None
+    content: bytes
+
+
+def new_job(
+    blueprint: str,
+    initial_data: Mapping[str, JSON] | BaseModel | None,
+    *,
+    endpoint: str | None = None,
+    api_version: str | None = None,
+    webhook_url: str | None = None,
+    dispatch_timeout: float | None = None,
+    result_timeout: float | None = None,
+) -> NewJob:
+    """Build a job's creation.
+
+    Raises:
+        ValueError: `initial_data` is no JSON object, or an argument has the wrong type.
+    """
+    body = JobCreate(
+        initial_data=_as_object(initial_data),
+        webhook_url=webhook_url,
+        dispatch_timeout=dispatch_timeout,
+        result_timeout=result_timeout,
+    )
+    path = f"/jobs/{quote(blueprint, safe='')}" if endpoint is None else f"/{endpoint.strip('/')}"
+    return NewJob(path, prefix_of(api_version), UNVERSIONED if api_version is None else None, _encoded(body))
+
+
+def submit(session: Session, new: NewJob, timeout: Timeout = UNSET) -> Flow[JobRef]:
+    """Create a job; on 404 or 405 the unversioned form is tried once, unless a version was asked for.
+
+    Raises:
+        NotFoundError: The server has no such blueprint (official servers answer 405).
+    """
+    budget = session.budget(timeout)
+    request = session.request("POST", new.prefix + new.path, content=new.content)
+    reply = yield from call(session, request, budget, passing=ABSENT)
+    prefix = new.prefix
+    if reply.status in ABSENT and new.fallback is not None:
+        second = session.request("POST", new.fallback + new.path, content=new.content)
+        again = yield from call(session, second, budget, passing=ABSENT)
+        if again.is_success:
+            reply, request, prefix = again, second, new.fallback
+    if reply.status in ABSENT:
+        raise _no_such_blueprint(session, reply, request)
+    return JobRef(parse(JobAccepted.model_validate_json, reply, request).job_id, prefix)
+
+
+def get(session: Session, ref: JobRef, budget: Budget, *, hold: float | None = None) -> Flow[Job]:
+    """A job's state.
+
+    Args:
+        session: Whose call it is.
+        ref: Which job.
+        budget: The time for it.
+        hold: Seconds the server may wait for the job's end before it answers; None: it answers at once.
+    """
+    path = _job_path(ref, "" if hold is None else f"?wait={hold:.3f}")
+    request, reply = yield from versioned_call(session, "GET", ref.prefix, path, budget, long=hold is not None)
+    return _without_secrets(parse(Job.model_validate_json, reply, request))
+
+
+def cancel(session: Session, ref: JobRef, budget: Budget) -> Flow[CancelReply]:
+    """Ask for a job's cancellation; of a job that is cancelled already it is accepted.
+
+    A lost answer is asked for again: then the server may call the repetition out of place, and the job's own state
+    tells whether it was cancelled.
+    """
+    try:
+        path = _job_path(ref, "/cancel")
+        request, reply = yield from versioned_call(session, "POST", ref.prefix, path, budget, safe=True)
+    except (NotFoundError, ConflictError):
+        job = yield from get(session, ref, budget)
+        if job.end_status != "cancelled":
+            raise
+        return CancelReply(status="cancellation_request_accepted")
+    return parse(CancelReply.model_validate_json, reply, request)
+
+
+def history(session: Session, ref: JobRef, timeout: Timeout = UNSET) -> Flow[list[HistoryEvent]]:
+    """A job's history, oldest event first.
+
+    Raises:
+        NotSupportedByServerError: Releases before 1.0b14 serve no history.
+    """
+    path, budget = _job_path(ref, "/history"), session.budget(timeout)
+    request, reply = yield from versioned_call(session, "GET", ref.prefix, path, budget, optional=True)
+    events = parse(_HISTORY.validate_json, reply, request)
+    for event in events:
+        _drop(event, "client_token")
+    return events
+
+
+def workers(session: Session, timeout: Timeout = UNSET) -> Flow[list[WorkerRecord]]:
+    """The workers that are registered.
+
+    Raises:
+        NotSupportedByServerError: The server has no such list.
+    """
+    budget = session.budget(timeout)
+    request, reply = yield from versioned_call(session, "GET", VERSIONED, "/workers", budget, optional=True)
+    records = parse(_WORKERS.validate_json, reply, request)
+    for record in records:
+        _drop(record, "security", "token")
+    return records
+
+
+def status(session: Session, timeout: Timeout = UNSET) -> Flow[ServerStatus]:
+    """How the server is, and what it can do beyond the seed protocol."""
+    request = session.request("GET", "/_public/status")
+    reply = yield from call(session, request, session.budget(timeout))
+    found = parse(ServerStatus.model_validate_json, reply, request)
+    session.facts.features = frozenset(found.features)
+    return found
+
+
+def can_wait(session: Session, budget: Budget) -> Flow[bool]:
+    """Whether the server holds `GET /jobs/{id}?wait=`; asked once per client."""
+    if session.facts.features is None:
+        request = session.request("GET", "/_public/status")
+        reply = yield from call(session, request, budget, passing=frozenset({400, 401, 403, 404, 405}))
+        session.facts.features = _features(reply)
+    return WAIT in session.facts.features
+
+
+def result_of(job: Job) -> JSON:
+    """What an ended job returned; on servers without a `result`, its `state_history`.
+
+    Raises:
+        JobFailed: It ended, but not as `finished`.
+    """
+    if job.end_status != "finished":
+        error = job.error if job.error is not None else job.error_message
+        raise JobFailed(
+            _failure_text(job, error), job_id=job.id, status=job.end_status, end_state=job.current_state, error=error
+        )
+    return job.result if "result" in job.model_fields_set else job.state_history
+
+
+def _as_object(initial_data: Mapping[str, JSON] | BaseModel | None) -> dict[str, JSON]:
+    if initial_data is None:
+        return {}
+    return initial_data.model_dump() if isinstance(initial_data, BaseModel) else dict(initial_data)
+
+
+def _encoded(body: JobCreate) -> bytes:
+    # NaN and its kin are refused here: no JSON reader is bound to take them, and null would be a lie.
+    fields = body.model_dump(exclude_none=True)
+    return json.dumps(
+        fields, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=to_jsonable_python
+    ).encode()
+
+
+def _job_path(ref: JobRef, suffix: str = "") -> str:
+    return f"/jobs/{quote(ref.id, safe='')}{suffix}"
+
+
+def _no_such_blueprint(session: Session, reply: Reply, request: Request) -> NotFoundError:
+    said = read_error(reply, request, now=session.clock.now())
+    return NotFoundError(
+        said.message if is_json(reply) else "no blueprint is served here",
+        status=reply.status,
+        code=said.code,
+        details=said.details,
+        request_id=said.request_id,
+        method=said.method,
+        path=said.path,
+    )
+
+
+def _features(reply: Reply) -> frozenset[str]:
+    try:
+        return frozenset(ServerStatus.model_validate_json(reply.content).features)
+    except ValueError:
+        return frozenset()
+
+
+def _failure_text(job: Job, error: JSON) -> str:
+    why = error.get("message") if isinstance(error, dict) else error
+    where = f" in state {job.current_state!r}" if job.current_state else ""
+    return f"job {job.id} is {job.end_status}{where}" + (f": {why}" if why else "")
+
+
+def _without_secrets(job: Job) -> Job:
+    # Releases to 1.0b13 answer with the client's token and request headers.
+    _drop(job, "client_config", "tracing_context")
+    return job
+
+
+def _drop(model: BaseModel, *names: str) -> None:
+    for name in names:
+        (model.model_extra or {}).pop(name, None)

@@ -1,0 +1,250 @@
+"""The two faces: `Client` for threads, `AsyncClient` for an event loop; same names, arguments, results and errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from avtomatika_client._calls._retry import Retry
+from avtomatika_client._calls._session import UNSET, Session, Timeout, Unset
+from avtomatika_client._link import AsyncCaller, AsyncLink, Link, SyncCaller
+from avtomatika_client._settings import resolve_client_token, resolve_url
+from avtomatika_client._version import __version__
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
+from avtomatika_client.protocol.headers import CLIENT_TOKEN
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from avtomatika_client._resources._jobs import AsyncJobs, Jobs
+    from avtomatika_client._resources._workers import AsyncWorkers, Workers
+    from avtomatika_client._seam import AsyncTransport, SyncTransport
+    from avtomatika_client._transport import AsyncHttpClient, HttpClient
+    from avtomatika_client.protocol.jobs import ServerStatus
+
+DEFAULT_TIMEOUT = 30.0
+
+
+class Client:
+    """The sync client of an orchestrator; may be shared by threads. Close it, or use it in a `with` block.
+
+    Args:
+        url: The orchestrator; else `AVTOMATIKA_URL`, else http://127.0.0.1:8080.
+        client_token: Else `AVTOMATIKA_CLIENT_TOKEN`, else, towards this very machine only, the development token.
+        timeout: Seconds a call may take in all, retries and queueing included; None: without end.
+        retries: Repetitions of a failed call, or a policy. What may have been processed is repeated only when that
+            does no harm.
+        transport: Used in place of HTTP; closed by its maker.
+        http_client: An httpx client of your own to send everything with; never closed here.
+        clock: Whose seconds all timeouts are.
+
+    Attributes:
+        jobs: Submitting, finding and waiting for jobs.
+        workers: The registered workers.
+
+    Raises:
+        ValueError: The URL or the token cannot be used.
+    """
+
+    jobs: Jobs
+    workers: Workers
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        client_token: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        retries: int | Retry = 2,
+        transport: SyncTransport | None = None,
+        http_client: HttpClient | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        # Loaded here and not by the first call, nor by whoever only imports the package.
+        from avtomatika_client._transport import HttpxSyncTransport
+
+        def open_transport() -> SyncTransport:
+            return transport or HttpxSyncTransport(clock=clock, http_client=http_client)
+
+        session = _session(url, client_token, timeout, retries, clock)
+        self._start(SyncCaller(session, Link(open_transport, ours=transport is None)), owner=True)
+
+    @property
+    def url(self) -> str:
+        """The orchestrator's URL."""
+        return self._caller.session.base_url
+
+    def status(self, *, timeout: Timeout = UNSET) -> ServerStatus:
+        """How the server is, and what it can do beyond the seed protocol (`GET /_public/status`).
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            AvtomatikaError: See `avtomatika_client.errors`.
+        """
+        from avtomatika_client._calls import jobs
+
+        return self._caller.run(jobs.status(self._caller.session, timeout))
+
+    def with_options(self, *, timeout: Timeout = UNSET, retries: int | Retry | Unset = UNSET) -> Self:
+        """A cheap copy with other defaults that shares the connections; closing it closes nothing.
+
+        Args:
+            timeout: Seconds a call may take in all; None: without end.
+            retries: Repetitions of a failed call, or a policy.
+        """
+        copy = type(self).__new__(type(self))
+        copy._start(SyncCaller(_with(self._caller.session, timeout, retries), self._caller.link), owner=False)  # noqa: SLF001
+        return copy
+
+    def close(self) -> None:
+        """Close the connections; does nothing the second time."""
+        if self._owner:
+            self._caller.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+    def _start(self, caller: SyncCaller, *, owner: bool) -> None:
+        from avtomatika_client._resources._jobs import Jobs
+        from avtomatika_client._resources._workers import Workers
+
+        self._caller = caller
+        self._owner = owner
+        self.jobs = Jobs(caller)
+        self.workers = Workers(caller)
+
+
+class AsyncClient:
+    """The async client of an orchestrator; belongs to the loop that first uses it. Use it in an `async with` block.
+
+    Args:
+        url: The orchestrator; else `AVTOMATIKA_URL`, else http://127.0.0.1:8080.
+        client_token: Else `AVTOMATIKA_CLIENT_TOKEN`, else, towards this very machine only, the development token.
+        timeout: Seconds a call may take in all, retries and queueing included; None: without end.
+        retries: Repetitions of a failed call, or a policy. What may have been processed is repeated only when that
+            does no harm.
+        transport: Used in place of HTTP; closed by its maker.
+        http_client: An httpx client of your own to send everything with; never closed here.
+        clock: Whose seconds all timeouts are.
+
+    Attributes:
+        jobs: Submitting, finding and waiting for jobs.
+        workers: The registered workers.
+
+    Raises:
+        ValueError: The URL or the token cannot be used.
+    """
+
+    jobs: AsyncJobs
+    workers: AsyncWorkers
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        client_token: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        retries: int | Retry = 2,
+        transport: AsyncTransport | None = None,
+        http_client: AsyncHttpClient | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        # Loaded here and not by the first call, where it would hold up the loop.
+        from avtomatika_client._transport import HttpxTransport
+
+        def open_transport() -> AsyncTransport:
+            return transport or HttpxTransport(clock=clock, http_client=http_client)
+
+        session = _session(url, client_token, timeout, retries, clock)
+        self._start(AsyncCaller(session, AsyncLink(open_transport, ours=transport is None)), owner=True)
+
+    @property
+    def url(self) -> str:
+        """The orchestrator's URL."""
+        return self._caller.session.base_url
+
+    async def status(self, *, timeout: Timeout = UNSET) -> ServerStatus:
+        """How the server is, and what it can do beyond the seed protocol (`GET /_public/status`).
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            AvtomatikaError: See `avtomatika_client.errors`.
+        """
+        from avtomatika_client._calls import jobs
+
+        return await self._caller.run(jobs.status(self._caller.session, timeout))
+
+    def with_options(self, *, timeout: Timeout = UNSET, retries: int | Retry | Unset = UNSET) -> Self:
+        """A cheap copy with other defaults that shares the connections; closing it closes nothing.
+
+        Args:
+            timeout: Seconds a call may take in all; None: without end.
+            retries: Repetitions of a failed call, or a policy.
+        """
+        copy = type(self).__new__(type(self))
+        copy._start(AsyncCaller(_with(self._caller.session, timeout, retries), self._caller.link), owner=False)  # noqa: SLF001
+        return copy
+
+    async def close(self) -> None:
+        """Close the connections; does nothing the second time."""
+        if self._owner:
+            await self._caller.close()
+
+    async def aclose(self) -> None:
+        """`close`, under the name that async libraries often give it."""
+        await self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+    def _start(self, caller: AsyncCaller, *, owner: bool) -> None:
+        from avtomatika_client._resources._jobs import AsyncJobs
+        from avtomatika_client._resources._workers import AsyncWorkers
+
+        self._caller = caller
+        self._owner = owner
+        self.jobs = AsyncJobs(caller)
+        self.workers = AsyncWorkers(caller)
+
+
+def _session(
+    url: str | None, client_token: str | None, timeout: float | None, retries: int | Retry, clock: Clock
+) -> Session:
+    base_url = resolve_url(url)
+    headers = {"accept": "application/json", "user-agent": f"avtomatika-sdk/{__version__}"}
+    token = resolve_client_token(client_token, base_url)
+    if token is not None:
+        headers[CLIENT_TOKEN] = token
+    return Session(base_url=base_url, headers=headers, clock=clock, timeout=timeout, retry=_policy(retries))
+
+
+def _with(session: Session, timeout: Timeout, retries: int | Retry | Unset) -> Session:
+    return replace(
+        session,
+        timeout=session.timeout if isinstance(timeout, Unset) else timeout,
+        retry=session.retry if isinstance(retries, Unset) else _policy(retries),
+    )
+
+
+def _policy(retries: int | Retry) -> Retry:
+    return retries if isinstance(retries, Retry) else Retry(retries=retries)

@@ -1,0 +1,221 @@
+"""One job in the caller's hands: a few words that can be stored as its id and restored from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from avtomatika_client._calls import _waiting as waiting, jobs as calls
+from avtomatika_client._calls._session import UNSET, Budget, Session, Timeout
+
+if TYPE_CHECKING:
+    from avtomatika_client._calls._flow import Flow
+    from avtomatika_client._calls.jobs import JobRef
+    from avtomatika_client._link import AsyncCaller, SyncCaller
+    from avtomatika_client.protocol._base import JSON
+    from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job, JobStatus
+
+
+class _Handle:
+    """What both faces of a job know without asking."""
+
+    def __init__(self, session: Session, ref: JobRef, state: Job | None = None) -> None:
+        self._session = session
+        self.ref = ref
+        self._state = state
+
+    @property
+    def id(self) -> str:
+        """The job's id; `client.jobs.handle(id)` restores the handle."""
+        return self.ref.id
+
+    @property
+    def state(self) -> Job | None:
+        """The job as it was last read; None before the first `refresh`, `wait` or `result`."""
+        return self._state
+
+    @property
+    def status(self) -> JobStatus | None:
+        """The job's status as it was last read; None before that."""
+        return None if self._state is None else self._state.status
+
+    def __str__(self) -> str:
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id!r} status={self.status and str(self.status)!r}>"
+
+    def took(self, state: Job) -> Self:
+        """Remember a state that was read."""
+        self._state = state
+        return self
+
+    def _waited(self, timeout: float | None) -> Flow[Job]:
+        return waiting.wait_for_end(self._session, self.ref, Budget(self._session.clock, timeout))
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._state is not None and self._state.is_final
+
+
+class JobHandle(_Handle):
+    """A job; made by `client.jobs.submit`, `get` and `handle`.
+
+    Attributes:
+        id: The job's id; `str(handle)` is the same.
+        status: Its status as it was last read.
+        state: All of it as it was last read.
+    """
+
+    def __init__(self, caller: SyncCaller, ref: JobRef, state: Job | None = None) -> None:
+        super().__init__(caller.session, ref, state)
+        self._caller = caller
+
+    def refresh(self, *, timeout: Timeout = UNSET) -> Self:
+        """Read the job's state anew; returns this handle.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotFoundError: The server does not know the job.
+        """
+        return self.took(self._caller.run(calls.get(self._session, self.ref, self._session.budget(timeout))))
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Wait until the job has ended, well or not; returns this handle.
+
+        Lost connections and restarts of the server are outlasted.
+
+        Args:
+            timeout: Seconds; None: as long as it takes.
+
+        Raises:
+            WaitTimeout: The time was up; the job goes on.
+        """
+        return self if self._has_ended else self.took(self._caller.run(self._waited(timeout)))
+
+    def result(self, timeout: float | None = None) -> JSON:
+        """Wait until the job has ended and give what it returned.
+
+        Args:
+            timeout: Seconds; None: as long as it takes.
+
+        Raises:
+            JobFailed: It ended, but not well.
+            WaitTimeout: The time was up; the job goes on.
+        """
+        self.wait(timeout)
+        return _result(self._state)
+
+    def cancel(self, *, wait: bool = False, timeout: Timeout = UNSET) -> CancelReply:
+        """Ask for the job's cancellation; what runs on a worker ends when the worker says so.
+
+        Args:
+            wait: Also wait until the job has ended.
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotFoundError: The server does not know the job (or, to some releases, it has ended).
+            ConflictError: The job can no longer be cancelled.
+            WaitTimeout: The cancellation was accepted, but the job did not end in time.
+        """
+        budget = self._session.budget(timeout)
+        reply = self._caller.run(calls.cancel(self._session, self.ref, budget))
+        if wait:
+            self.wait(budget.left)
+        return reply
+
+    def history(self, *, timeout: Timeout = UNSET) -> list[HistoryEvent]:
+        """The job's history, oldest event first.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: Releases before 1.0b14 serve no history.
+        """
+        return self._caller.run(calls.history(self._session, self.ref, timeout))
+
+
+class AsyncJobHandle(_Handle):
+    """A job; made by `client.jobs.submit`, `get` and `handle`.
+
+    Attributes:
+        id: The job's id; `str(handle)` is the same.
+        status: Its status as it was last read.
+        state: All of it as it was last read.
+    """
+
+    def __init__(self, caller: AsyncCaller, ref: JobRef, state: Job | None = None) -> None:
+        super().__init__(caller.session, ref, state)
+        self._caller = caller
+
+    async def refresh(self, *, timeout: Timeout = UNSET) -> Self:
+        """Read the job's state anew; returns this handle.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotFoundError: The server does not know the job.
+        """
+        return self.took(await self._caller.run(calls.get(self._session, self.ref, self._session.budget(timeout))))
+
+    async def wait(self, timeout: float | None = None) -> Self:
+        """Wait until the job has ended, well or not; returns this handle.
+
+        Lost connections and restarts of the server are outlasted.
+
+        Args:
+            timeout: Seconds; None: as long as it takes.
+
+        Raises:
+            WaitTimeout: The time was up; the job goes on.
+        """
+        return self if self._has_ended else self.took(await self._caller.run(self._waited(timeout)))
+
+    async def result(self, timeout: float | None = None) -> JSON:
+        """Wait until the job has ended and give what it returned.
+
+        Args:
+            timeout: Seconds; None: as long as it takes.
+
+        Raises:
+            JobFailed: It ended, but not well.
+            WaitTimeout: The time was up; the job goes on.
+        """
+        await self.wait(timeout)
+        return _result(self._state)
+
+    async def cancel(self, *, wait: bool = False, timeout: Timeout = UNSET) -> CancelReply:
+        """Ask for the job's cancellation; what runs on a worker ends when the worker says so.
+
+        Args:
+            wait: Also wait until the job has ended.
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotFoundError: The server does not know the job (or, to some releases, it has ended).
+            ConflictError: The job can no longer be cancelled.
+            WaitTimeout: The cancellation was accepted, but the job did not end in time.
+        """
+        budget = self._session.budget(timeout)
+        reply = await self._caller.run(calls.cancel(self._session, self.ref, budget))
+        if wait:
+            await self.wait(budget.left)
+        return reply
+
+    async def history(self, *, timeout: Timeout = UNSET) -> list[HistoryEvent]:
+        """The job's history, oldest event first.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: Releases before 1.0b14 serve no history.
+        """
+        return await self._caller.run(calls.history(self._session, self.ref, timeout))
+
+
+def _result(state: Job | None) -> JSON:
+    return None if state is None else calls.result_of(state)
