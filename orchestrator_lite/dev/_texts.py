@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LARGEST = 12 * 1024 * 1024
-"""In bytes; JSON escapes and the rest of the request fit with it into the server's limit of 16 MiB."""
+"""Of a file, in bytes."""
+LARGEST_BODY = 6 * LARGEST + 4096
+"""Of a request, in bytes: JSON may take six for one."""
 
 
 class DemoInputError(Exception):

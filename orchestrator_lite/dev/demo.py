@@ -9,14 +9,17 @@ import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
 
 from avtomatika_client import AsyncClient, AvtomatikaError
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite import Orchestrator
+from orchestrator_lite import Orchestrator, Settings
 from orchestrator_lite.dev import _wordcount
 from orchestrator_lite.dev._progress import Bar
-from orchestrator_lite.dev._texts import DemoInputError, Text, licence_file, read_texts
+from orchestrator_lite.dev._texts import LARGEST_BODY, DemoInputError, Text, licence_file, read_texts
 from orchestrator_lite.dev._worker_process import WorkerEndedError, worker_process
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ async def _count(texts: Sequence[Text], top: int) -> list[dict[str, Any]]:
     blueprint = _wordcount.load("blueprint")
     with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="orchestrator-lite-demo-") as folder:
         scratch = Path(folder)
-        orchestrator = Orchestrator(blueprints=[blueprint.wordcount], store=f"sqlite:///{scratch / 'demo.db'}")
+        orchestrator = Orchestrator([blueprint.wordcount], settings=_settings(scratch))
         async with (
             orchestrator.listening(port=0) as lite,
             worker_process(lite.url, lite.worker_token, scratch) as worker,
@@ -75,6 +78,19 @@ async def _count(texts: Sequence[Text], top: int) -> list[dict[str, Any]]:
             jobs = [await client.jobs.submit("wordcount", {"text": text.text, "top": top}) for text in texts]
             counts = [_Count(job, len(blueprint.cut(text.text))) for job, text in zip(jobs, texts, strict=True)]
             return await _unless(asyncio.ensure_future(_collect(counts)), asyncio.ensure_future(worker.ended()))
+
+
+def _settings(scratch: Path) -> Settings:
+    """Everything that the user's own environment could set otherwise, set."""
+    return Settings(
+        store=f"sqlite:///{scratch / 'demo.db'}",
+        durability="process",
+        host="127.0.0.1",
+        client_token=SecretStr(token_urlsafe()),
+        worker_token=SecretStr(token_urlsafe()),
+        development=False,
+        max_body=LARGEST_BODY,
+    )
 
 
 async def _unless(

@@ -54,6 +54,11 @@ class Block:
         return [Command(*part.partition("\n")[::2]) for part in parts[1:]]
 
 
+def used_files(page: Path) -> list[str]:
+    """The files of the checkout a page's reader is supposed to have: `<!-- uses examples/… -->`."""
+    return re.findall(r"^<!-- uses (\S+) -->$", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def blocks(page: Path) -> list[Block]:
     """The blocks of `page` that run, or say why they do not."""
     text = page.read_text(encoding="utf-8")

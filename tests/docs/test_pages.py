@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.docs._page import blocks
+from tests.docs._page import blocks, used_files
 from tests.docs._session import Session
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,8 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_block_runs_as_written(page, tmp_path):
+    for name in used_files(page):
+        shutil.copy(ROOT / name, tmp_path)
     with Session(tmp_path) as session:
         for block in blocks(page):
             session.play(block)

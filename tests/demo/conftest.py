@@ -1,0 +1,61 @@
+"""Runs the real command, as installed beside this interpreter."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+COMMAND = str(Path(sysconfig.get_path("scripts")) / "orchestrator-lite")
+
+
+class Demo:
+    """`orchestrator-lite demo` in a folder of its own; what it leaves in the temporary folder can be seen."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        steering = ("AVTOMATIKA", "ORCHESTRATOR", "PYTHON")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+        self.environment = {**kept, "TMPDIR": str(self.temporary)}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start it; standard output and error are pipes."""
+        return subprocess.Popen(
+            [COMMAND, "demo", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        process = self.start(*arguments)
+        try:
+            out, err = process.communicate(timeout=50)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def leftovers(self) -> list[str]:
+        """What it left: files in the temporary folder, processes that still know that folder."""
+        processes = []
+        for entry in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if str(self.temporary).encode() in entry.read_bytes():
+                    processes.append(f"process {entry.parent.name}")
+            except OSError:
+                continue
+        return [*(path.name for path in self.temporary.iterdir()), *processes]
+
+
+@pytest.fixture
+def demo(tmp_path) -> Demo:
+    return Demo(tmp_path)
