@@ -1,0 +1,131 @@
+"""What a skill may touch while it runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from math import isnan
+from typing import Any
+
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
+from avtomatika_worker._cancel import Cancellation, Reason
+from avtomatika_worker.errors import TaskCancelled
+
+_task_logger = logging.getLogger("avtomatika_worker.task")
+
+
+class _Done:
+    """An awaitable that is already over, so that plain functions need not await it."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+_DONE = _Done()
+
+
+class _TaskLog(logging.LoggerAdapter[logging.Logger]):
+    """Names job and task in each line and in the record's attributes."""
+
+    def process(self, msg: str, kwargs: MutableMapping[str, Any]) -> tuple[str, MutableMapping[str, Any]]:
+        extra = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        return f"[{extra.get('skill')} {extra.get('task_id')}] {msg}", {**kwargs, "extra": extra}
+
+
+class Context:
+    """A running task's view of itself; a skill gets it by naming a parameter of this type.
+
+    Attributes:
+        task_id: The task.
+        job_id: The job it belongs to.
+        attempt: Counts from 1; greater when the task was handed out again.
+        skill: The skill's name.
+    """
+
+    __slots__ = ("_cancellation", "_clock", "_deadline", "_log", "_report", "attempt", "job_id", "skill", "task_id")
+
+    def __init__(
+        self,
+        *,
+        task_id: str,
+        job_id: str,
+        skill: str,
+        attempt: int = 1,
+        deadline: float | None = None,
+        cancellation: Cancellation | None = None,
+        report: Callable[[float, str | None], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Made by the worker for each task.
+
+        Args:
+            task_id: The task.
+            job_id: Its job.
+            skill: The skill's name.
+            attempt: Which attempt this is.
+            deadline: When the task must have ended, on the clock's monotonic scale.
+            cancellation: Through which the task learns that it should end.
+            report: Takes progress; may be called from any thread and returns at once.
+            clock: The time.
+        """
+        self.task_id = task_id
+        self.job_id = job_id
+        self.skill = skill
+        self.attempt = attempt
+        self._deadline = deadline
+        self._cancellation = cancellation or Cancellation()
+        self._report = report
+        self._clock = clock
+        self._log: _TaskLog | None = None
+
+    def progress(self, fraction: float, message: str | None = None) -> Awaitable[None]:
+        """Tell how far the task is; never waits for the network, and only the latest word counts.
+
+        Works in plain functions too, where it need not be awaited.
+
+        Args:
+            fraction: 0 to 1; what lies outside is moved to the nearer end.
+            message: For people.
+
+        Raises:
+            ValueError: `fraction` is no number.
+        """
+        given: object = fraction
+        if not isinstance(given, (int, float)) or isnan(given):
+            raise ValueError(f"Progress is a number from 0 to 1, not {given!r}.")
+        if self._report is not None:
+            self._report(min(1.0, max(0.0, float(fraction))), message)
+        return _DONE
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, 0 when it has passed; None when there is none."""
+        return None if self._deadline is None else max(0.0, self._deadline - self._clock.monotonic())
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the task should end: cancelled, past its deadline, or the worker is going down."""
+        return self._cancellation.requested
+
+    def raise_if_cancelled(self) -> None:
+        """Raise TaskCancelled when the task should end: how a plain function gives way."""
+        reason = self._cancellation.reason
+        if reason is not None:
+            raise TaskCancelled(_WHY[reason])
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger that adds the job's and the task's id (`avtomatika_worker.task`)."""
+        if self._log is None:
+            extra = {"skill": self.skill, "task_id": self.task_id, "job_id": self.job_id, "attempt": self.attempt}
+            self._log = _TaskLog(_task_logger, extra)
+        return self._log
+
+
+_WHY = {
+    Reason.CANCELLED: "The task was cancelled.",
+    Reason.TIMEOUT: "The task's deadline has passed.",
+    Reason.INTERRUPTED: "The worker is going down.",
+}

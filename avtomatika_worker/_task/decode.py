@@ -1,0 +1,56 @@
+"""First stage: from bytes to a task, or to the answer that it is none."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from avtomatika_client.protocol.worker import ErrorCode, Task
+from avtomatika_worker._journal import Finished
+from avtomatika_worker._task.encode import failure
+
+
+class UndecodableReply(Exception):  # noqa: N818 - says what came, not what went wrong here
+    """The server's reply names no task that could be answered."""
+
+
+def decode(content: bytes, server: str) -> Task | Finished:
+    """Read one task.
+
+    Returns:
+        The task; or, where it is malformed but says which job and task it is, the failure to answer it with.
+
+    Raises:
+        UndecodableReply: It does not say whose task it is.
+    """
+    try:
+        raw = from_json(content)
+    except ValueError as error:
+        raise UndecodableReply(f"no JSON: {error}") from None
+    try:
+        return Task.model_validate(raw)
+    except ValidationError as error:
+        job_id, task_id = _name(raw, "job_id"), _name(raw, "task_id")
+        if job_id is None or task_id is None:
+            raise UndecodableReply("it names no job and task") from None
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+    return failure(
+        server=server,
+        job_id=job_id,
+        task_id=task_id,
+        attempt=_attempt(raw),
+        code=ErrorCode.INVALID_INPUT,
+        message=f"The worker cannot read this task: {problems}",
+    )
+
+
+def _name(raw: object, key: str) -> str | None:
+    value = raw.get(key) if isinstance(raw, dict) else None
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return None
+    return str(value) or None
+
+
+def _attempt(raw: dict[str, object]) -> int:
+    value = raw.get("attempt")
+    return value if isinstance(value, int) and not isinstance(value, bool) else 1

@@ -1,0 +1,155 @@
+"""The whole way of one task, stage after stage, to its result."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from avtomatika_client.protocol.clock import Clock
+from avtomatika_client.protocol.worker import ErrorCode, Task
+from avtomatika_worker._cancel import Reason
+from avtomatika_worker._context import Context
+from avtomatika_worker._executors import Executors
+from avtomatika_worker._journal import Finished, Journal
+from avtomatika_worker._running import Execution
+from avtomatika_worker._skill import Skill
+from avtomatika_worker._slots import Slots
+from avtomatika_worker._task.admit import admit
+from avtomatika_worker._task.encode import cancelled, encode, failed_by, refusal
+from avtomatika_worker._task.execute import execute
+from avtomatika_worker.errors import InvalidInputError
+
+Report = Callable[[Task, float, str | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What the stages work with.
+
+    Attributes:
+        skills: What this worker offers, by name.
+        slots: Places over all skills.
+        skill_slots: Places of the skills that have a limit of their own.
+        executors: Where code runs.
+        journal: What is still owed.
+        clock: The time.
+        draining: Whether the worker takes no new work.
+    """
+
+    skills: Mapping[str, Skill[..., Any]]
+    slots: Slots
+    skill_slots: Mapping[str, Slots]
+    executors: Executors
+    journal: Journal
+    clock: Clock
+    draining: Callable[[], bool]
+
+
+async def walk(execution: Execution, shop: Workshop, report: Report) -> Finished:
+    """Take a task all its way; whatever happens on it is in the result.
+
+    Args:
+        execution: The task.
+        shop: What the stages work with.
+        report: Takes progress; may be called from any thread.
+    """
+    task, server = execution.task, execution.server
+    owed = shop.journal.of_task(server, task.task_id)
+    skill = admit(task, server, shop.skills, owed, now=shop.clock.now(), draining=shop.draining())
+    if isinstance(skill, Finished):
+        return skill
+    deadline = _deadline(task, skill, shop.clock)
+    context = Context(
+        task_id=task.task_id,
+        job_id=task.job_id,
+        skill=skill.name,
+        attempt=task.attempt,
+        deadline=deadline,
+        cancellation=execution.cancellation,
+        report=partial(report, task),
+        clock=shop.clock,
+    )
+    try:
+        arguments = skill.plan.bind(task.params, context)
+    except InvalidInputError as error:
+        return failed_by(task, server, error)
+    return await _run(execution, skill, arguments, deadline, shop)
+
+
+def _deadline(task: Task, skill: Skill[..., Any], clock: Clock) -> float | None:
+    limits = [] if skill.timeout is None else [skill.timeout]
+    if task.deadline is not None:
+        limits.append(task.deadline - clock.now())
+    return clock.monotonic() + min(limits) if limits else None
+
+
+async def _run(
+    execution: Execution, skill: Skill[..., Any], arguments: dict[str, Any], deadline: float | None, shop: Workshop
+) -> Finished:
+    cancellation = execution.cancellation
+    if not await _enter(execution, skill, deadline, shop):
+        return _never_started(execution)
+    execution.started = True
+    code = shop.executors.start(skill, arguments, cancellation)
+    code.add_done_callback(lambda _: _leave(execution, shop.skill_slots.get(skill.name), shop.slots))
+    seconds = _left(deadline, shop.clock)
+    outcome = await execute(code, execution.given_up, cancellation, seconds, shop.clock)
+    return encode(execution.task, execution.server, outcome, cancellation.reason, skill.retry_on)
+
+
+async def _enter(execution: Execution, skill: Skill[..., Any], deadline: float | None, shop: Workshop) -> bool:
+    """Take a place among all tasks and one among the skill's; False when the task should end before it has both."""
+    own = shop.skill_slots.get(skill.name)
+    if own is None and (shop.slots.holds(execution) or shop.slots.take_now(execution)):
+        return not execution.cancellation.requested
+    taking = asyncio.create_task(_take(execution, own, shop.slots))
+    execution.cancellation.bind(taking.cancel)
+    try:
+        async with shop.clock.timeout(_left(deadline, shop.clock)):
+            await asyncio.wait((taking, execution.given_up), return_when=asyncio.FIRST_COMPLETED)
+    except TimeoutError:
+        execution.cancellation.request(Reason.TIMEOUT)
+    if not taking.done():
+        taking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await taking
+    if taking.cancelled():
+        return False
+    if execution.cancellation.requested or execution.given_up.done():
+        _leave(execution, own, shop.slots)
+        return False
+    return True
+
+
+async def _take(execution: Execution, own: Slots | None, slots: Slots) -> None:
+    if not slots.holds(execution):
+        await slots.take(execution)
+    try:
+        if own is not None:
+            await own.take(execution)
+    except asyncio.CancelledError:
+        slots.release(execution)
+        raise
+
+
+def _leave(execution: Execution, own: Slots | None, slots: Slots) -> None:
+    if own is not None:
+        own.release(execution)
+    slots.release(execution)
+
+
+def _left(deadline: float | None, clock: Clock) -> float | None:
+    return None if deadline is None else max(0.0, deadline - clock.monotonic())
+
+
+def _never_started(execution: Execution) -> Finished:
+    task, server = execution.task, execution.server
+    if execution.cancellation.reason is Reason.CANCELLED:
+        return cancelled(task, server)
+    if execution.cancellation.reason is Reason.TIMEOUT:
+        return refusal(task, server, ErrorCode.TIMEOUT, "The task's deadline passed while it waited for a free slot.")
+    return refusal(task, server, ErrorCode.INTERRUPTED, "The worker went down before the task could start.")
