@@ -35,11 +35,12 @@ def serve(
     durability: Annotated[str | None, typer.Option(help="power: survives a power cut; process: kill -9.")] = None,
 ) -> None:
     """Serve the blueprints of some files until stopped."""
-    from orchestrator_lite._cli._serve import serve_files
+    from orchestrator_lite._cli._serve import fast_loop, serve_files
 
     given = {"host": host, "port": port, "store": store, "durability": durability}
     settings = _settings({key: value for key, value in given.items() if value is not None})
-    asyncio.run(serve_files([str(file) for file in files], settings))
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        runner.run(serve_files([str(file) for file in files], settings))
 
 
 @app.command()
