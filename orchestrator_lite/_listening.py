@@ -50,6 +50,7 @@ async def listening(app: Any, host: str, port: int, *, before_stop: Callable[[],
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE,
         backlog=2048,
     )

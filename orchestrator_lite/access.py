@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from avtomatika_client.protocol import headers
@@ -88,7 +89,7 @@ class Access:
         if not self.development:
             return
         for name, value in sent:
-            if name == b"host" and not is_loopback(_hostname(value)):
+            if name == b"host" and not _names_loopback(value):
                 raise Refused(403, "development mode answers only requests to a loopback host")
             if name in FORWARDING:
                 raise Refused(403, "development mode answers no forwarded requests")
@@ -104,11 +105,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _hostname(value: bytes) -> str:
-    host = value.decode("latin-1").strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+@lru_cache(maxsize=64)
+def _names_loopback(host: bytes) -> bool:
+    """Whether a Host header means this machine."""
+    text = host.decode("latin-1").strip().lower()
+    name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
+    return is_loopback(name)
 
 
 def _development(settings: Settings, *, configured: bool, loopback: bool | None) -> bool:

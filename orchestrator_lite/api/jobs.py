@@ -67,7 +67,7 @@ router = APIRouter(route_class=DirectRoute, tags=["jobs"])
 async def create(request: Request) -> Response:
     """Create a job of the blueprint behind this endpoint; it is stored when the answer leaves."""
     core = core_of(request)
-    blueprint = core.blueprints.at(request.url.path)
+    blueprint = core.blueprints.at(request.scope["path"])
     if blueprint is None:
         raise ApiError(404, _no_blueprint(request))
     body = _whole(await read_object(request))
@@ -148,7 +148,7 @@ async def unknown(request: Request) -> Response:
 
 
 def _no_blueprint(request: Request) -> str:
-    return f"No blueprint is served at {request.url.path}"
+    return f"No blueprint is served at {request.scope['path']}"
 
 
 def _client(request: Request) -> Client:

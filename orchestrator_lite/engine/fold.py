@@ -48,6 +48,6 @@ def fold(job: Job, event: Event) -> Step:
             _cancelling.asked(step, event)
         case TimerFired():
             _timers.fired(step, event)
-    if step.job is not job:
+    if step.changed:
         step.update(updated_at=event.at)
     return step

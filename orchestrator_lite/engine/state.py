@@ -59,9 +59,9 @@ class Task:
     waiting_for_retry: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Job:
-    """Everything a job is.
+    """Everything a job is. A job is never changed once a fold has given it back; the next fold works on a copy.
 
     Attributes:
         id: Its id.
@@ -136,7 +136,15 @@ class Job:
         """UTC seconds by which it must have ended."""
         return None if self.result_timeout is None else self.created_at + self.result_timeout
 
+    def copied(self) -> Job:
+        """A shallow copy; its fields are replaced, never changed in place."""
+        copy = object.__new__(Job)
+        for name in _FIELDS:
+            setattr(copy, name, getattr(self, name))
+        return copy
 
+
+_FIELDS = tuple(f.name for f in fields(Job))
 _PLAIN_FIELDS = tuple(f.name for f in fields(Job) if f.name not in {"client", "tasks", "last_task"})
 _SPEC_FIELDS = tuple(f.name for f in fields(TaskSpec))
 

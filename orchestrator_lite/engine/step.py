@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from orchestrator_lite.engine.state import Job, TaskSpec
@@ -50,6 +51,7 @@ class Step:
         clear_timers: Names.
         cancel: Tasks whose workers are to be told to stop.
         verdict: The answer to a result.
+        changed: Whether the state is another than before.
     """
 
     job: Job
@@ -61,10 +63,15 @@ class Step:
     clear_timers: list[str] = field(default_factory=list)
     cancel: list[str] = field(default_factory=list)
     verdict: Verdict | None = None
+    changed: bool = False
 
     def update(self, **values: Any) -> None:
-        """Replace fields of the state."""
-        self.job = replace(self.job, **values)
+        """Replace fields of the state; the first time it becomes a copy of this step's own."""
+        if not self.changed:
+            self.job = self.job.copied()
+            self.changed = True
+        for name, value in values.items():
+            setattr(self.job, name, value)
 
     def note(self, event_type: str, at: float, *, snapshot: dict[str, Any] | None = None, **keys: Any) -> None:
         """Add a history event with the keys of `spec/avtomatika.md` §5; those not given are null."""
@@ -74,7 +81,7 @@ class Step:
                 "event_id": f"{job.id}:{job.events}",
                 "job_id": job.id,
                 "client_token": None,
-                "timestamp": datetime.fromtimestamp(at, UTC).isoformat(),
+                "timestamp": _iso(at),
                 "state": keys.pop("state", job.current_state),
                 "event_type": event_type,
                 "duration_ms": keys.pop("duration_ms", None),
@@ -94,3 +101,9 @@ class Step:
             }
         )
         self.update(events=job.events + 1)
+
+
+@lru_cache(maxsize=16)
+def _iso(at: float) -> str:
+    """One step notes several events at the same moment."""
+    return datetime.fromtimestamp(at, UTC).isoformat()
