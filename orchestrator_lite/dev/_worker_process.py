@@ -82,12 +82,11 @@ async def worker_process(url: str, token: str, scratch: Path) -> AsyncIterator[W
         await worker.stop()
 
 
-def main() -> int:
-    """Run the word count's worker until standard input ends; its exit code."""
+def main() -> None:
+    """Run the word count's worker until standard input ends."""
     worker = _wordcount.load("skills").worker
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    code: int | None = worker.run()
-    return code or 0
+    worker.run()
 
 
 def _end_with_stdin() -> None:
@@ -96,4 +95,4 @@ def _end_with_stdin() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from avtomatika_client import AsyncJobHandle
 
+Results = list[dict[str, Any]]
+
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 LOOK_EVERY_SECONDS = 0.1
 
@@ -65,7 +67,7 @@ class _Count:
     parts: int
 
 
-async def _count(texts: Sequence[Text], top: int) -> list[dict[str, Any]]:
+async def _count(texts: Sequence[Text], top: int) -> Results:
     blueprint = _wordcount.load("blueprint")
     with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="orchestrator-lite-demo-") as folder:
         scratch = Path(folder)
@@ -93,22 +95,20 @@ def _settings(scratch: Path) -> Settings:
     )
 
 
-async def _unless(
-    work: asyncio.Future[list[dict[str, Any]]], ended: asyncio.Future[WorkerEndedError]
-) -> list[dict[str, Any]]:
+async def _unless(work: asyncio.Future[Results], ended: asyncio.Future[WorkerEndedError]) -> Results:
     """What `work` returns, unless the worker ends first."""
     try:
-        await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await SYSTEM_CLOCK.wait_any((work, ended), None)
         if not work.done():
             raise ended.result()
         return work.result()
     finally:
-        for task in (work, ended):
-            task.cancel()
+        for future in (work, ended):
+            future.cancel()
         await asyncio.gather(work, ended, return_exceptions=True)
 
 
-async def _collect(counts: Sequence[_Count]) -> list[dict[str, Any]]:
+async def _collect(counts: Sequence[_Count]) -> Results:
     total = sum(count.parts for count in counts)
     with Bar(total) as bar:
         watching = asyncio.ensure_future(_watch(counts, bar)) if bar.visible else None
@@ -129,8 +129,8 @@ async def _watch(counts: Sequence[_Count], bar: Bar) -> None:
 
 
 async def _parts_done(count: _Count) -> int:
-    state = await count.job.refresh()
-    if state.is_final:
+    state = (await count.job.refresh()).state
+    if state is None or state.is_final:
         return count.parts
     return len((state.model_extra or {}).get("aggregation_results") or ())
 

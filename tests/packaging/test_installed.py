@@ -82,7 +82,8 @@ def test_a_missing_extra_is_named_in_one_line(built, venv, script, gone, extra):
     venv.install(built.wheel)
     venv.borrow_dependencies()
     venv.forget(gone)
-    arguments = ["--help"] if gone == "typer" else ["serve", "--port", "0"]
+    (venv.outside / "app.py").write_text("from orchestrator_lite import Blueprint\n")
+    arguments = ["--help"] if gone == "typer" else ["serve", "app.py", "--port", "0"]
     run = venv.run(*arguments, script=script)
     assert run.returncode == 2
     assert gone in run.stderr
