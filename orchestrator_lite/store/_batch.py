@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from orchestrator_lite.store._interface import Change, JobRow, TaskRow, Timer
+from orchestrator_lite.store._many import Among, Insert
 
-_NEW_JOB = "INSERT INTO jobs (id, version, status, client, blueprint, created_at, doc) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_NEXT_JOB = (
-    "UPDATE jobs SET version = ?2, status = ?3, client = ?4, blueprint = ?5, created_at = ?6, doc = ?7 WHERE id = ?1"
+_PUT_JOBS = Insert(
+    "jobs (id, version, status, client, blueprint, created_at, doc)",
+    7,
+    tail="ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status,"
+    " client = excluded.client, blueprint = excluded.blueprint, created_at = excluded.created_at, doc = excluded.doc",
 )
-_DROP_TASK = "DELETE FROM tasks WHERE task_id = ?"
-_REQUEUE_TASK = "UPDATE tasks SET until = NULL WHERE task_id = ?"
-_NEW_TASK = (
-    "INSERT INTO tasks (task_id, job_id, skill, priority, attempt, spent, worker_id, incarnation, until, payload)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_DROP_TASKS = Among("DELETE FROM tasks WHERE task_id IN (?)")
+_REQUEUE_TASKS = Among("UPDATE tasks SET until = NULL WHERE task_id IN (?)")
+_NEW_TASKS = Insert(
+    "tasks (task_id, job_id, skill, priority, attempt, spent, worker_id, incarnation, until, payload)", 10
 )
-_CLEAR_TIMER = "DELETE FROM timers WHERE key = ?"
-_SET_TIMER = "INSERT OR REPLACE INTO timers (key, job_id, name, at) VALUES (?, ?, ?, ?)"
-_NEW_EVENT = "INSERT INTO events (job_id, at, doc) VALUES (?, ?, ?)"
+_CLEAR_TIMERS = Among("DELETE FROM timers WHERE key IN (?)")
+_PUT_TIMERS = Insert("timers (key, job_id, name, at)", 4, verb="INSERT OR REPLACE")
+_NEW_EVENTS = Insert("events (job_id, at, doc)", 3)
 
 
 def _job_values(job: JobRow) -> tuple[object, ...]:
@@ -42,31 +44,31 @@ def _task_values(task: TaskRow) -> tuple[object, ...]:
 
 
 class Batch:
-    """Writes of checked changes, one `executemany` a kind when they are flushed.
+    """Writes of checked changes, one statement a kind when they are flushed.
 
-    A task is written by one change only between two flushes (`touches` tells), so the kinds may be written one after
+    Between two flushes a task is written by one change only (`touches` tells), so the kinds may be written one after
     the other; of jobs and timers only the last form is kept.
+
+    Attributes:
+        jobs: Whose job, tasks or history what waits would change.
+        moves_queue: Whether it puts tasks into the queue or takes them out.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._clear()
+        self.discard()
 
-    def _clear(self) -> None:
-        self._new_jobs: dict[str, JobRow] = {}
-        self._next_jobs: dict[str, JobRow] = {}
-        self._dropped: list[tuple[str]] = []
-        self._requeued: list[tuple[str]] = []
+    def discard(self) -> None:
+        """Forget what waits."""
+        self.jobs: set[str] = set()
+        self._jobs: dict[str, JobRow] = {}
+        self._dropped: list[str] = []
+        self._requeued: list[str] = []
         self._queued: list[tuple[object, ...]] = []
         self._touched: set[str] = set()
         self._timers: dict[str, Timer | None] = {}
         self._events: list[tuple[str, float, bytes]] = []
-        self._empty = True
-
-    def version_of(self, job_id: str) -> int | None:
-        """The version a job will have after the flush; None when the batch does not hold it."""
-        job = self._next_jobs.get(job_id) or self._new_jobs.get(job_id)
-        return None if job is None else job.version
+        self.moves_queue = False
 
     def touches(self, task_ids: Iterable[str]) -> bool:
         """Whether one of these tasks waits to be written."""
@@ -74,8 +76,8 @@ class Batch:
 
     def add(self, change: Change) -> None:
         """Take a change that has been checked against what is stored and what waits here."""
-        self._empty = False
-        self._add_job(change.job)
+        self._jobs[change.job.id] = change.job
+        self.jobs.add(change.job.id)
         if change.drop or change.requeue or change.enqueue:
             self._add_tasks(change)
         for key in change.clear_timers:
@@ -84,47 +86,43 @@ class Batch:
             self._timers[timer.key] = timer
         for event in change.events:
             self._events.append((event.job_id, event.at, event.doc))
-
-    def _add_job(self, job: JobRow) -> None:
-        if job.version == 1 or job.id in self._new_jobs:
-            self._new_jobs[job.id] = job
-        else:
-            self._next_jobs[job.id] = job
+            self.jobs.add(event.job_id)
 
     def _add_tasks(self, change: Change) -> None:
         for ref in change.drop:
-            self._dropped.append((ref.task_id,))
+            self._dropped.append(ref.task_id)
             self._touched.add(ref.task_id)
         for ref in change.requeue:
-            self._requeued.append((ref.task_id,))
+            self._requeued.append(ref.task_id)
             self._touched.add(ref.task_id)
         for task in change.enqueue:
             self._queued.append(_task_values(task))
             self._touched.add(task.task_id)
+            self.jobs.add(task.job_id)
 
     def flush(self) -> None:
         """Write what waits, inside the transaction that is open."""
-        if self._empty:
+        if not self._jobs:
             return
-        self._write(_NEW_JOB, [_job_values(job) for job in self._new_jobs.values()])
-        self._write(_NEXT_JOB, [_job_values(job) for job in self._next_jobs.values()])
-        self._write(_DROP_TASK, self._dropped)
-        self._write(_REQUEUE_TASK, self._requeued)
-        self._write(_NEW_TASK, self._queued)
-        self._write_timers()
-        self._write(_NEW_EVENT, self._events)
-        self._clear()
+        connection = self._connection
+        _PUT_JOBS.run(connection, [_job_values(job) for job in self._jobs.values()])
+        if self._touched:
+            if self._dropped:
+                _DROP_TASKS.run(connection, self._dropped)
+            if self._requeued:
+                _REQUEUE_TASKS.run(connection, self._requeued)
+            if self._queued:
+                _NEW_TASKS.run(connection, self._queued)
+        if self._timers:
+            self._write_timers()
+        if self._events:
+            _NEW_EVENTS.run(connection, self._events)
+        self.discard()
 
     def _write_timers(self) -> None:
-        if self._timers:
-            self._write(_CLEAR_TIMER, [(key,) for key, timer in self._timers.items() if timer is None])
-            set_timers = [timer for timer in self._timers.values() if timer is not None]
-            self._write(_SET_TIMER, [(timer.key, timer.job_id, timer.name, timer.at) for timer in set_timers])
-
-    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        if rows:
-            self._connection.executemany(statement, rows)
-
-    def discard(self) -> None:
-        """Forget what waits: its transaction has failed."""
-        self._clear()
+        ended = [key for key, timer in self._timers.items() if timer is None]
+        if ended:
+            _CLEAR_TIMERS.run(self._connection, ended)
+        begun = [(timer.key, timer.job_id, timer.name, timer.at) for timer in self._timers.values() if timer]
+        if begun:
+            _PUT_TIMERS.run(self._connection, begun)

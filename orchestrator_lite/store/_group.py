@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from orchestrator_lite.store import _jobs
 from orchestrator_lite.store._interface import StoreError, StoreUnavailable
 from orchestrator_lite.store._transaction import Transaction
 
@@ -45,6 +46,8 @@ def perform(tx: Transaction, group: Sequence[Call]) -> None:
     """
     try:
         tx.begin()
+        if len(group) > 1:
+            tx.known.look_up(call.arguments[0] for call in group if call.verb is _jobs.commit)
         for call in group:
             _answer(tx, call)
         tx.end()

@@ -15,7 +15,6 @@ from orchestrator_lite.store._interface import (
 from orchestrator_lite.store._transaction import Transaction
 
 _JOB = "SELECT id, version, status, client, blueprint, created_at, doc FROM jobs WHERE id = ?"
-_VERSION = "SELECT version FROM jobs WHERE id = ?"
 _EVENTS = "SELECT seq, job_id, at, doc FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ?"
 _RUNNABLE = "SELECT id FROM jobs WHERE status = ? AND id > ? ORDER BY id LIMIT ?"
 _BY_STATUS = "SELECT status, count(*) FROM jobs GROUP BY status"
@@ -24,7 +23,7 @@ _PUT_WORKER = "INSERT OR REPLACE INTO workers (worker_id, seen_at, doc) VALUES (
 
 def load(tx: Transaction, job_id: str) -> Loaded | None:
     """Verb `load`."""
-    rows = tx.read(_JOB, (job_id,))
+    rows = tx.read_of_job(_JOB, (job_id,), job_id)
     if not rows:
         return None
     found, version, status, client, blueprint, created_at, doc = rows[0]
@@ -37,20 +36,18 @@ def load(tx: Transaction, job_id: str) -> Loaded | None:
 def commit(tx: Transaction, change: Change) -> None:
     """Verb `commit`: all checks first, so that a Conflict has written nothing."""
     job = change.job
-    version = tx.batch.version_of(job.id)
-    if version is None:
-        row = tx.peek(_VERSION, (job.id,))
-        version = row[0] if row else 0
+    version = tx.known.versions[job.id]
     if job.version != version + 1:
         raise Conflict(f"Job {job.id} is at version {version} and cannot become version {job.version}.")
     if change.drop or change.requeue or change.enqueue:
         _tasks.check(tx, change)
     tx.batch.add(change)
+    tx.known.put(change)
 
 
 def events_after(tx: Transaction, job_id: str, seq: int, limit: int) -> list[EventRow]:
     """Verb `events_after`."""
-    return [EventRow(*row) for row in tx.read(_EVENTS, (job_id, seq, max(limit, 0)))]
+    return [EventRow(*row) for row in tx.read_of_job(_EVENTS, (job_id, seq, max(limit, 0)), job_id)]
 
 
 def runnable(tx: Transaction, limit: int, after: str) -> list[str]:
@@ -85,3 +82,4 @@ def wipe(tx: Transaction) -> None:
     """Verb `wipe`."""
     for table in ("jobs", "tasks", "timers", "events", "workers"):
         tx.write(f"DELETE FROM {table}")  # noqa: S608 (our own words)
+    tx.known.forget()

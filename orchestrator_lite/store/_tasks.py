@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from orchestrator_lite.store._interface import Change, Conflict, Due, Renewal, TaskRef, TaskRow, Timer
+from orchestrator_lite.store._known import Standing
 from orchestrator_lite.store._transaction import Transaction
 
 _COLUMNS = "task_id, job_id, skill, priority, attempt, spent, worker_id, incarnation, until, payload"
 _TASK = f"SELECT {_COLUMNS} FROM tasks WHERE task_id = ?"
 _OF_JOB = f"SELECT {_COLUMNS} FROM tasks WHERE job_id = ? ORDER BY seq"
-_STATE = "SELECT attempt, until IS NOT NULL FROM tasks WHERE task_id = ?"
 _READY = f"SELECT seq, {_COLUMNS} FROM tasks WHERE skill = ? AND until IS NULL ORDER BY priority DESC, seq LIMIT ?"
 _HAND_OUT = (
     "UPDATE tasks SET attempt = attempt + spent, spent = 0, worker_id = ?, incarnation = ?, until = ? WHERE seq = ?"
@@ -50,38 +50,51 @@ def _task(row: Sequence[Any]) -> TaskRow:
 
 def of_job(tx: Transaction, job_id: str) -> list[TaskRow]:
     """A job's tasks that are queued or leased, in the order they were queued."""
-    return [_task(row) for row in tx.read(_OF_JOB, (job_id,))]
+    return [_task(row) for row in tx.read_of_job(_OF_JOB, (job_id,), job_id)]
 
 
 def check(tx: Transaction, change: Change) -> None:
-    """Raise Conflict unless every task of a change is as the change believes."""
-    leaving = [ref.task_id for ref in change.drop]
-    ids = leaving + [ref.task_id for ref in change.requeue] + [task.task_id for task in change.enqueue]
-    if tx.batch.touches(ids):
-        tx.batch.flush()
-    seen: set[str] = set()
-    for ref in change.drop:
-        _check_ref(tx, ref, seen, leased=ref.leased)
-    for ref in change.requeue:
-        _check_ref(tx, ref, seen, leased=True)
-        if ref.leased is False:
-            raise Conflict(f"Task {ref.task_id} cannot go back to the queue it is in.")
-    added: set[str] = set()
+    """Raise Conflict unless every task of a change is as the change believes; else prepare the batch for it."""
+    touched: set[str] = set()
+    before = [_checked(tx, ref, ref.leased, touched) for ref in change.drop]
+    dropped = touched.copy() if change.enqueue else touched
+    before += [_checked(tx, ref, _is_leased(ref), touched) for ref in change.requeue]
     for task in change.enqueue:
-        if task.task_id in added or (task.task_id not in leaving and tx.peek(_STATE, (task.task_id,))):
-            raise Conflict(f"Task {task.task_id} is queued or leased already.")
-        added.add(task.task_id)
+        _check_new(tx, task, dropped, touched)
+    if tx.batch.touches(touched):
+        tx.batch.flush()
+    for standing in before:
+        tx.batch.jobs.add(standing.job_id)
+    if change.requeue or any(not one.leased for one in before) or any(one.until is None for one in change.enqueue):
+        tx.batch.moves_queue = True
 
 
-def _check_ref(tx: Transaction, ref: TaskRef, seen: set[str], *, leased: bool | None) -> None:
-    row = None if ref.task_id in seen else tx.peek(_STATE, (ref.task_id,))
-    seen.add(ref.task_id)
-    if row is None:
-        raise Conflict(f"Task {ref.task_id} is neither queued nor leased.")
-    if row[0] != ref.attempt:
-        raise Conflict(f"Task {ref.task_id} is in attempt {row[0]}, not {ref.attempt}.")
-    if leased is not None and bool(row[1]) != leased:
-        raise Conflict(f"Task {ref.task_id} is {'leased' if row[1] else 'queued'}.")
+def _is_leased(ref: TaskRef) -> bool:
+    if ref.leased is False:
+        raise Conflict(f"Task {ref.task_id} cannot go back to the queue it is in.")
+    return True
+
+
+def _checked(tx: Transaction, ref: TaskRef, leased: bool | None, touched: set[str]) -> Standing:
+    task_id = ref.task_id
+    standing = None if task_id in touched else tx.known.standings[task_id]
+    if standing is None:
+        raise Conflict(f"Task {task_id} is neither queued nor leased.")
+    if standing.attempt != ref.attempt:
+        raise Conflict(f"Task {task_id} is in attempt {standing.attempt}, not {ref.attempt}.")
+    if leased is not None and standing.leased != leased:
+        raise Conflict(f"Task {task_id} is {'leased' if standing.leased else 'queued'}.")
+    touched.add(task_id)
+    return standing
+
+
+def _check_new(tx: Transaction, task: TaskRow, dropped: set[str], touched: set[str]) -> None:
+    task_id = task.task_id
+    if task_id in dropped:
+        dropped.remove(task_id)
+    elif task_id in touched or tx.known.standings[task_id] is not None:
+        raise Conflict(f"Task {task_id} is queued or leased already.")
+    touched.add(task_id)
 
 
 def lease(
@@ -90,10 +103,11 @@ def lease(
     """Verb `lease`: the best of each skill come through the index, the best of these are handed out."""
     if limit <= 0:
         return []
-    found = [row for skill in dict.fromkeys(skills) for row in tx.read(_READY, (skill, limit))]
+    found = [row for skill in dict.fromkeys(skills) for row in tx.read_queue(_READY, (skill, limit))]
     found.sort(key=lambda row: (-row[4], row[0]))
     rows = found[:limit]
-    tx.write_many(_HAND_OUT, [(worker_id, incarnation, until, row[0]) for row in rows])
+    tx.hand_out(_HAND_OUT, [(worker_id, incarnation, until, row[0]) for row in rows])
+    tx.known.forget_tasks(row[1] for row in rows)
     return [_handed_out(row[1:], worker_id, incarnation, until) for row in rows]
 
 
@@ -116,6 +130,7 @@ def _handed_out(row: Sequence[Any], worker_id: str, incarnation: str | None, unt
 def renew(tx: Transaction, renewals: Sequence[Renewal]) -> None:
     """Verb `renew`."""
     tx.write_many(_RENEW, [(sign.until, sign.task_id, sign.attempt, sign.worker_id) for sign in renewals])
+    tx.known.forget_tasks(sign.task_id for sign in renewals)
 
 
 def hand_back(tx: Transaction, refs: Sequence[TaskRef]) -> list[TaskRow]:
@@ -125,6 +140,7 @@ def hand_back(tx: Transaction, refs: Sequence[TaskRef]) -> list[TaskRow]:
         rows = tx.read(_TASK, (ref.task_id,)) if ref.leased is not False else []
         if rows and rows[0][4] == ref.attempt and rows[0][8] is not None:
             tx.write(_HAND_BACK, (ref.task_id,))
+            tx.known.forget_tasks((ref.task_id,))
             returned.append(_task((*rows[0][:8], None, rows[0][9])))
     return returned
 
@@ -136,6 +152,7 @@ def take_over(
     tx.write_many(_KEEP, [(incarnation, until, task_id, attempt, worker_id) for task_id, attempt in holding])
     rows = tx.read(_EARLIER_STARTS, (worker_id, incarnation))
     tx.write_many(_HAND_BACK, [(row[0],) for row in rows])
+    tx.known.forget_tasks([*(task_id for task_id, _ in holding), *(row[0] for row in rows)])
     return [_task((*row[:8], None, row[9])) for row in rows]
 
 

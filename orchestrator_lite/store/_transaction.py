@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator_lite.store._batch import Batch
+from orchestrator_lite.store._known import Known
 from orchestrator_lite.store._lock import FileLock
 
 _log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ class Transaction:
 
     Attributes:
         batch: Writes of checked changes, not yet written.
+        known: What is known of the rows that changes depend on.
         commits: How many COMMITs there have been.
     """
 
@@ -25,10 +27,12 @@ class Transaction:
         self._connection = connection
         self._lock = lock
         self.batch = Batch(connection)
+        self.known = Known(connection)
         self.commits = 0
 
     def begin(self) -> None:
         """Open a transaction; nobody else can write until its end."""
+        self.known.forget()
         self._connection.execute("BEGIN IMMEDIATE")
 
     def end(self) -> None:
@@ -62,9 +66,21 @@ class Transaction:
         self.batch.flush()
         return self._connection.execute(query, values).fetchall()
 
-    def peek(self, query: str, values: Sequence[object]) -> Any:
-        """The first row of a query, or None, as of the last flush."""
-        return self._connection.execute(query, values).fetchone()
+    def read_of_job(self, query: str, values: Sequence[object], job_id: str) -> list[Any]:
+        """All rows of a query about one job, after what waits has been written if it concerns that job."""
+        if job_id in self.batch.jobs:
+            self.batch.flush()
+        return self._connection.execute(query, values).fetchall()
+
+    def read_queue(self, query: str, values: Sequence[object]) -> list[Any]:
+        """All rows of a query about queued tasks, after what waits has been written if it moves some."""
+        if self.batch.moves_queue:
+            self.batch.flush()
+        return self._connection.execute(query, values).fetchall()
+
+    def hand_out(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run one statement per row that `read_queue` has found."""
+        self._connection.executemany(statement, rows)
 
     def write(self, statement: str, values: Sequence[object] = ()) -> None:
         """Run one statement, after what waits has been written."""
