@@ -15,9 +15,10 @@ from avtomatika_worker._definition import Definition
 from avtomatika_worker._executors import Executors
 from avtomatika_worker._heartbeat import Heart, Pulse
 from avtomatika_worker._journal import Finished, Journal
-from avtomatika_worker._link import MARGIN, Link
+from avtomatika_worker._link import Link
 from avtomatika_worker._running import Execution, Running
 from avtomatika_worker._slots import Slots
+from avtomatika_worker._source import MARGIN
 from avtomatika_worker._task.decode import UndecodableReply, decode
 from avtomatika_worker._task.encode import refusal
 from avtomatika_worker._task.way import Workshop, walk
@@ -108,7 +109,7 @@ class Hub:
         if isinstance(task, Finished):
             self._finish(link, task)
             return True
-        if link.peer.dialect.leases:
+        if link.session.peer.dialect.leases:
             link.acks.add(task.task_id, task.attempt)
         execution = self.running.adopt(task, link.server)
         if execution is not None:
@@ -129,19 +130,19 @@ class Hub:
     def publish(self, server: str) -> None:
         """What heartbeats say has changed."""
         link = self.links[server]
-        if not link.known or self.heart is None:
+        if not link.session.known or self.heart is None:
             return
         free = self.slots.free
         alive_at = self.clock.monotonic() if link.alive_at is None else link.alive_at
         pulse = Pulse(
-            peer=link.peer,
+            peer=link.session.peer,
             offer=self.offer,
-            interval=link.interval,
+            interval=link.session.interval,
             status=self.status or ("idle" if free else "busy"),
             current_tasks=tuple(dict.fromkeys([*self.running.of(server), *link.delivery.owed])),
             load=self.slots.taken / self.slots.limit,
             acks=link.acks.waiting,
-            deaf_at=alive_at + link.hold + MARGIN if free else None,
+            deaf_at=alive_at + link.session.hold + MARGIN if free else None,
         )
         self.heart.publish(server, pulse)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
@@ -13,34 +12,28 @@ from avtomatika_client._calls._flow import Reply
 from avtomatika_client._seam import AsyncTransport
 from avtomatika_client.errors import APIConnectionError, APITimeoutError
 from avtomatika_client.protocol.clock import Clock
-from avtomatika_client.protocol.worker import Command, HeartbeatReply, Registered
+from avtomatika_client.protocol.worker import Command, HeartbeatReply
 from avtomatika_worker._acks import Acks
 from avtomatika_worker._backoff import Backoff
 from avtomatika_worker._channel import Channel
 from avtomatika_worker._delivery import TIMEOUT as DELIVERY_TIMEOUT, Delivery
-from avtomatika_worker._dialect import read_dialect
 from avtomatika_worker._heartbeat import Pulse
 from avtomatika_worker._journal import Finished, Journal
 from avtomatika_worker._progress import Progress
-from avtomatika_worker._replies import error_text, is_superseded, retry_after
+from avtomatika_worker._replies import is_superseded, retry_after
+from avtomatika_worker._session import Session, refusal_text
 from avtomatika_worker._slots import Slots
-from avtomatika_worker._source import Refused
+from avtomatika_worker._source import LongPoll, Refused, Source
 from avtomatika_worker._supervise import supervise
-from avtomatika_worker._wire import Offer, Peer
+from avtomatika_worker._wire import Ack, Offer, Peer
 
-logger = logging.getLogger(__name__)
-
-HOLD: Final = 30.0
-"""Seconds a server holds a poll when it does not say (seeds 000-002 §3)."""
-MARGIN: Final = 10.0
-BEAT: Final = 5.0
-FOREIGN_BEAT: Final = 15.0
 ACK_WITHIN: Final = 0.5
+"""Seconds a receipt waits for a request that carries it."""
 UNDECODABLE_PAUSE: Final = 1.0
-_SHORT: Final = 10.0
-_LONGEST_HOLD: Final = 300.0
 _QUICK: Final = 0.5
 _MANY: Final = 10
+_NOT_FOUND: Final = 404
+_TOO_MANY: Final = 429
 
 
 class Host(Protocol):
@@ -74,28 +67,20 @@ class Link:
     """The connection to one orchestrator."""
 
     def __init__(self, peer: Peer, transport: AsyncTransport, host: Host) -> None:
-        self.peer = peer
         self.server = peer.target.url
-        self.hold = HOLD
-        self.interval = FOREIGN_BEAT
-        self.alive_at: float | None = None
-        """When the poll loop was last seen at work; None while it waits for a slot or a registration."""
-        self.polling = False
+        self.session = Session(peer, transport, host.clock)
         self.acks = Acks()
         self.progress = Progress()
+        self.delivery = Delivery(self._send_result, host.journal, host.clock, host.spawn, self._settled)
+        self.alive_at: float | None = None
+        """When the poll loop was last seen at work; None while it waits for a slot or a registration."""
         self._host = host
         self._transport = transport
-        self.delivery = Delivery(self._send_result, host.journal, host.clock, host.spawn, self._settled)
-        self._channel = Channel(lambda: self.peer, transport, self.progress, self._obey, host.clock)
-        self._stale = asyncio.Event()
-        self._stale.set()
-        self._ready = asyncio.Event()
-        self.known = False
-        """Whether the server has known us at any time."""
+        self._source: Source = LongPoll(self.session, transport, self.acks)
+        self._channel = Channel(lambda: self.session.peer, transport, self.progress, self._obey, host.clock)
+        self._polling = False
         self._draining = False
-        self._told: set[str] = set()
         self._backoff = Backoff()
-        self._registering = Backoff()
         self._empty_handed = 0
         self._garbled = 0
         self._poller: asyncio.Task[None] | None = None
@@ -104,15 +89,15 @@ class Link:
     def start(self, spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
         """Start the loops; `spawn` runs them in a task group."""
         sleep = self._host.clock.sleep
-        loops = {"registration": self._register_step, "receipt": self._ack_step, "WebSocket": self._channel_step}
-        self._poller = spawn(supervise(f"poll of {self.server}", self._poll_step, sleep))
+        loops = {"registration": self._register, "receipt": self._acknowledge, "WebSocket": self._listen}
+        self._poller = spawn(supervise(f"poll of {self.server}", self._poll, sleep))
         self._loops = [spawn(supervise(f"{name} of {self.server}", step, sleep)) for name, step in loops.items()]
 
     async def drain(self) -> None:
         """Take no more tasks: a poll that is open is answered, not abandoned, since it may bring one."""
         self._draining = True
         if self._poller is not None:
-            if not self.polling:
+            if not self._polling:
                 self._poller.cancel()
             await asyncio.wait((self._poller,))
 
@@ -132,11 +117,8 @@ class Link:
 
     def heard(self, pulse: Pulse, reply: Reply) -> None:
         """Read the answer to a heartbeat."""
-        if is_superseded(reply):
-            self._host.superseded(self.server)
         if not reply.is_success:
-            if reply.status == 404:
-                self._stale.set()
+            self._refused("heartbeat", reply)
             return
         self.acks.confirm(pulse.acks)
         try:
@@ -144,81 +126,42 @@ class Link:
         except ValidationError:
             # `null`: the server has forgotten us (`spec/avtomatika.md` §6.2).
             if reply.content.strip() == b"null":
-                self._stale.set()
+                self.session.renew()
             return
         if answer.require_full_sync:
-            self._stale.set()
+            self.session.renew()
         for task_or_job in answer.cancel_task_ids:
             self._host.cancel(self.server, task_or_job)
 
-    # Registration
-
-    async def _register_step(self) -> bool:
-        await self._stale.wait()
-        self._stale.clear()
-        problem, floor = await self._register()
-        if problem is None:
-            self._registering.reset()
-            self._told.clear()
-            self.known = True
-            self._ready.set()
-            self._host.publish(self.server)
-        else:
-            self._say_once(problem)
-            self._stale.set()
-            await self._host.clock.sleep(self._registering.next(floor))
+    async def _register(self) -> bool:
+        await self.session.register(self._host.offer, self._holding, self._superseded)
+        self._host.publish(self.server)
         return True
 
-    async def _register(self) -> tuple[str | None, float]:
-        """Register; what went wrong, and the least seconds to wait."""
-        try:
-            status = await self._transport.send(self.peer.status(), timeout=_SHORT)
-            dialect = read_dialect(status.headers, status.content if status.is_success else b"")
-            self.peer = Peer(self.peer.target, self.peer.worker_id, self.peer.incarnation, dialect)
-            owed = [(result.task_id, result.attempt) for result in self._host.journal.owed_to(self.server)]
-            reply = await self._transport.send(self.peer.register(self._host.offer, owed), timeout=_SHORT)
-        except APIConnectionError as error:
-            return f"cannot be reached ({error})", 0.0
-        if is_superseded(reply):
-            self._host.superseded(self.server)
-        if not reply.is_success:
-            return _refusal("registration", reply), retry_after(reply, self._host.clock)
-        self._learn(reply)
-        return None, 0.0
+    def _holding(self) -> list[Ack]:
+        return [(result.task_id, result.attempt) for result in self._host.journal.owed_to(self.server)]
 
-    def _learn(self, reply: Reply) -> None:
-        try:
-            answer = Registered.model_validate_json(reply.content)
-        except ValidationError:
-            answer = Registered()
-        leases = self.peer.dialect.leases
-        self.interval = answer.heartbeat_interval or (BEAT if leases else FOREIGN_BEAT)
-        self.hold = answer.poll_timeout or max(self.hold, HOLD)
-        logger.info("Registered as %s with %s", self.peer.worker_id, self.server)
-        if answer.warning:
-            self._say_once(answer.warning)
-
-    # Polling
-
-    async def _poll_step(self) -> bool:
+    async def _poll(self) -> bool:
         self.alive_at = None
-        await self._ready.wait()
+        await self.session.ready.wait()
         await self._hand_over_journal()
         await self._host.slots.until_free()
         self.alive_at = started = self._host.clock.monotonic()
         self._host.publish(self.server)
-        self.polling = True
+        self._polling = True
         try:
-            contents = await self.next()
+            contents = await self._source.next()
         except Refused as refused:
-            pause = self._refused(refused.reply)
+            pause = self._backoff.next(self._refused("poll", refused.reply))
         except APIConnectionError as error:
             pause = self._cut(error)
         else:
             pause = self._took(contents, self._host.clock.monotonic() - started)
         finally:
-            self.polling = False
-        return await self._rest(pause)
+            self._polling = False
+        if pause and not self._draining:
+            await self._host.clock.sleep(pause)
+        return not self._draining
 
     async def _hand_over_journal(self) -> None:
         for result in self._host.journal.owed_to(self.server):
@@ -226,15 +169,8 @@ class Link:
         # What a killed worker had finished is with the server before it can hand the same tasks out again.
         await self.delivery.tried.wait()
 
-    async def next(self) -> list[bytes]:
-        """Wait for tasks (`Source`)."""
-        with self.acks.carried() as acks:
-            reply = await self._transport.send(self.peer.poll(acks), timeout=self.hold + MARGIN)
-            if not reply.is_success:
-                raise Refused(reply)
-        return [] if reply.status == 204 or not reply.content else [reply.content]
-
     def _took(self, contents: list[bytes], waited: float) -> float:
+        """Take what the poll brought; seconds until the next one."""
         self._backoff.reset()
         # A server that holds no polls is asked again gently.
         self._empty_handed = self._empty_handed + 1 if not contents and waited < _QUICK else 0
@@ -242,39 +178,25 @@ class Link:
             self._garbled = 0
             return UNDECODABLE_PAUSE if self._empty_handed > 2 else 0.0
         self._garbled += 1
-        return UNDECODABLE_PAUSE if self._garbled < _MANY else self._backoff.next(UNDECODABLE_PAUSE)
+        return UNDECODABLE_PAUSE if self._garbled < _MANY else 5 * UNDECODABLE_PAUSE
 
     def _cut(self, error: APIConnectionError) -> float:
-        if isinstance(error, APITimeoutError):
-            # Some servers hold longer than they say; a poll we leave may swallow a task.
-            self.hold = min(self.hold * 2, _LONGEST_HOLD)
-        self._forgotten()
+        if isinstance(error, APITimeoutError) and error.sent:
+            self.session.holds_longer()
+        self.session.lost()
         return self._backoff.next()
 
-    def _refused(self, reply: Reply) -> float:
+    def _refused(self, what: str, reply: Reply) -> float:
+        """Draw the consequences of a refusal; the least seconds to wait."""
         if is_superseded(reply):
-            self._host.superseded(self.server)
-        elif reply.status == 404:
-            self._forgotten()
-        self._say_once(_refusal("poll", reply))
-        floor = retry_after(reply, self._host.clock)
-        return self._backoff.next(max(floor, 1.0 if reply.status == 429 else 0.0))
+            self._superseded()
+        elif reply.status == _NOT_FOUND:
+            self.session.lost()
+        else:
+            self.session.say_once(refusal_text(what, reply))
+        return max(retry_after(reply, self._host.clock), 1.0 if reply.status == _TOO_MANY else 0.0)
 
-    def _forgotten(self) -> None:
-        """The server may have been restarted, or replaced by another release: begin from its status."""
-        self._ready.clear()
-        self._stale.set()
-
-    async def _rest(self, seconds: float) -> bool:
-        if self._draining:
-            return False
-        if seconds:
-            await self._host.clock.sleep(seconds)
-        return True
-
-    # Receipts, results, commands
-
-    async def _ack_step(self) -> bool:
+    async def _acknowledge(self) -> bool:
         await self.acks.arrived.wait()
         seen = self.acks.waiting
         await self._host.clock.sleep(ACK_WITHIN)
@@ -288,34 +210,27 @@ class Link:
 
     async def _send_result(self, result: Finished) -> Reply:
         with self.acks.carried() as acks:
-            reply = await self._transport.send(self.peer.result(result, acks), timeout=DELIVERY_TIMEOUT)
+            reply = await self._transport.send(self.session.peer.result(result, acks), timeout=DELIVERY_TIMEOUT)
         if not reply.is_success:
             for ack in acks:
                 self.acks.add(*ack)
         if is_superseded(reply):
-            self._host.superseded(self.server)
+            self._superseded()
         elif reply.status in (401, 403):
-            self._say_once(_refusal("result", reply))
+            self.session.say_once(refusal_text("result", reply))
         return reply
 
     def _settled(self) -> None:
         self._host.publish(self.server)
 
-    async def _channel_step(self) -> bool:
-        await self._ready.wait()
+    def _superseded(self) -> None:
+        self._host.superseded(self.server)
+
+    async def _listen(self) -> bool:
+        await self.session.ready.wait()
         return await self._channel.step()
 
     def _obey(self, command: Command) -> None:
         target = command.task_id or command.job_id
         if command.name == "cancel_task" and target:
             self._host.cancel(self.server, target, command.attempt)
-
-    def _say_once(self, problem: str) -> None:
-        if problem not in self._told:
-            self._told.add(problem)
-            logger.warning("Orchestrator %s %s; still trying", self.server, problem)
-
-
-def _refusal(what: str, reply: Reply) -> str:
-    hint = ": check the worker token" if reply.status in (401, 403) else ""
-    return f"refuses the {what} with {reply.status}{hint} ({error_text(reply)})"

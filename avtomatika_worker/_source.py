@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from avtomatika_client._calls._flow import Reply
+from avtomatika_client._seam import AsyncTransport
+from avtomatika_worker._acks import Acks
 from avtomatika_worker._journal import Finished
+from avtomatika_worker._session import Session
+
+MARGIN: Final = 10.0
+"""Seconds beyond its hold after which a poll counts as lost."""
+_NOTHING: Final = 204
 
 
 class Refused(Exception):  # noqa: N818 - an answer of the server, not a mistake of ours
@@ -33,3 +40,21 @@ class Sink(Protocol):
 
     def put(self, result: Finished) -> None:
         """Deliver a result, for as long as it takes."""
+
+
+class LongPoll:
+    """Tasks by `GET /_worker/workers/{id}/tasks/next`, one request in flight."""
+
+    def __init__(self, session: Session, transport: AsyncTransport, acks: Acks) -> None:
+        self._session = session
+        self._transport = transport
+        self._acks = acks
+
+    async def next(self) -> list[bytes]:
+        """Wait for a task; the request acknowledges what was received before."""
+        session = self._session
+        with self._acks.carried() as acks:
+            reply = await self._transport.send(session.peer.poll(acks), timeout=session.hold + MARGIN)
+            if not reply.is_success:
+                raise Refused(reply)
+        return [] if reply.status == _NOTHING or not reply.content else [reply.content]

@@ -39,9 +39,5 @@ async def execute(
 async def _any(
     code: asyncio.Future[Outcome], given_up: asyncio.Future[None], limit: float | None, clock: Clock
 ) -> bool:
-    try:
-        async with clock.timeout(limit):
-            await asyncio.wait((code, given_up), return_when=asyncio.FIRST_COMPLETED)
-    except TimeoutError:
-        return False
-    return True
+    await clock.wait_any((code, given_up), limit)
+    return code.done() or given_up.done()

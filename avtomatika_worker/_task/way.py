@@ -108,10 +108,8 @@ async def _enter(execution: Execution, skill: Skill[..., Any], deadline: float |
         return not execution.cancellation.requested
     taking = asyncio.create_task(_take(execution, own, shop.slots))
     execution.cancellation.bind(taking.cancel)
-    try:
-        async with shop.clock.timeout(_left(deadline, shop.clock)):
-            await asyncio.wait((taking, execution.given_up), return_when=asyncio.FIRST_COMPLETED)
-    except TimeoutError:
+    await shop.clock.wait_any((taking, execution.given_up), _left(deadline, shop.clock))
+    if not taking.done() and not execution.given_up.done():
         execution.cancellation.request(Reason.TIMEOUT)
     if not taking.done():
         taking.cancel()

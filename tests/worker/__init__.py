@@ -1,0 +1,3 @@
+"""The worker, over a scripted orchestrator that records everything."""
+
+from __future__ import annotations
