@@ -43,7 +43,10 @@ class Run:
         self._fatal: SupersededError | None = None
         self.started = asyncio.Event()
         """Set once it has its identity and its loops run; it need not be registered yet."""
+        self.ended = asyncio.Event()
+        """Set when it goes down, for whatever reason."""
         self.worker_id: str | None = None
+        self.hub: Hub
 
     def request_stop(self) -> None:
         """Drain and end; the second time: hurry."""
@@ -66,6 +69,7 @@ class Run:
             _warn_of_strangers(journal, places)
             await self._work(places, identity, journal)
         finally:
+            self.ended.set()
             journal.close()
             identity.release()
         if self._fatal is not None:
@@ -86,7 +90,7 @@ class Run:
     async def _work(self, places: list[Target], identity: Identity, journal: Journal) -> None:
         transport = self._options.transport or default_transport
         async with asyncio.TaskGroup() as group:
-            hub = Hub(self._definition, self._clock, journal, group, self._superseded)
+            self.hub = hub = Hub(self._definition, self._clock, journal, group, self._superseded)
             incarnation = uuid4().hex
             for target in places:
                 hub.links[target.url] = Link(Peer(target, identity.worker_id, incarnation), transport(), hub)

@@ -203,6 +203,7 @@ class Peer:
         if answer.gate is not None:
             await self._loop.run_in_executor(None, answer.gate.wait, 30)
         if answer.drop:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
             raise RuntimeError("cut")  # uvicorn closes the connection
         body = (
             answer.body
