@@ -38,7 +38,7 @@ class Access:
         loopback: Whether the server is bound to a loopback address; None where that is not known (`.asgi`).
 
     Raises:
-        AccessError: No credentials are set and development mode is not on.
+        AccessError: Credentials are missing and development mode is not on.
     """
 
     def __init__(self, settings: Settings, *, loopback: bool | None) -> None:
@@ -48,11 +48,16 @@ class Access:
         workers: list[str] = []
         if settings.client_token is not None:
             clients[settings.client_token.get_secret_value()] = Client(name="default")
+        elif self.development:
+            clients[headers.DEV_CLIENT_TOKEN] = Client(name="dev")
         if settings.worker_token is not None:
             workers.append(settings.worker_token.get_secret_value())
-        if self.development:
-            clients[headers.DEV_CLIENT_TOKEN] = Client(name="dev")
+        elif self.development:
             workers.append(headers.DEV_WORKER_TOKEN)
+        if not clients or not workers:
+            raise AccessError(
+                "set both ORCHESTRATOR_LITE_CLIENT_TOKEN and ORCHESTRATOR_LITE_WORKER_TOKEN: one is missing"
+            )
         self._clients = {_digest(token.encode()): client for token, client in clients.items()}
         self._workers = {_digest(token.encode()) for token in workers}
 

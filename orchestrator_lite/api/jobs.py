@@ -129,7 +129,7 @@ async def workers(request: Request) -> Response:
     return answer(
         [
             {
-                **worker.doc,
+                **{key: item for key, item in worker.doc.items() if key != "incarnation"},
                 "worker_id": worker.worker_id,
                 "status": worker.status,
                 "last_seen": worker.seen_at,

@@ -37,7 +37,6 @@ from orchestrator_lite.runtime.workers import Worker
 router = APIRouter(route_class=DirectRoute, tags=["workers"])
 
 _WORKER_ID = re.compile(WORKER_ID_PATTERN)
-_EMPTY = Response(status_code=204)
 
 
 @router.get("/_worker/workers/{worker_id}/tasks/next", responses={200: {"model": Task}, 204: {}})
@@ -46,9 +45,7 @@ async def next_task(request: Request) -> Response:
     worker = _caller(request, _worker_id(request))
     core = core_of(request)
     async with until_gone(request) as gone:
-        if worker is None:
-            return await _unregistered(request)
-        row = await core.desk.next_task(worker, _hold(request), gone)
+        row = await core.desk.next_task(worker or _unregistered(request), _hold(request), gone)
     if row is None:
         return Response(status_code=204)
     return Response(handed_out(row), media_type="application/json")
@@ -115,13 +112,11 @@ def _caller(request: Request, worker_id: str, *, incarnation: str | None = None)
     return worker
 
 
-async def _unregistered(request: Request) -> Response:
+def _unregistered(request: Request) -> Worker:
     """Ours is told to register; an official worker, which would not, is held as officially and gets nothing."""
     if request.headers.get(headers.INCARNATION) is not None:
         raise ApiError(404, "Worker is not registered")
-    core = core_of(request)
-    await core.clock.sleep(min(_hold(request), 1.0))
-    return _EMPTY
+    return Worker(_worker_id(request), frozenset(), None, core_of(request).clock.now())
 
 
 def _hold(request: Request) -> float:

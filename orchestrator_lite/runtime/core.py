@@ -141,7 +141,10 @@ class Core:
         return None, None
 
     async def _answer(self, due: Due) -> None:
-        await asyncio.gather(*(self._runner.apply(timer.job_id, self._fired(timer.name)) for timer in due.timers))
+        fired = (self._runner.apply(timer.job_id, self._fired(timer.name)) for timer in due.timers)
+        for outcome in await asyncio.gather(*fired, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log.warning("a timer waits: %s", outcome)
         await self.desk.answer(due)
 
     def _fired(self, name: str) -> Callable[[Live], TimerFired]:

@@ -21,6 +21,7 @@ from orchestrator_lite.store import Due, Renewal, Store, TaskRow
 
 log = logging.getLogger(__name__)
 
+
 class Desk:
     """The server's side of the worker protocol."""
 
@@ -84,7 +85,7 @@ class Desk:
         """
         worker.seen_at = self._clock.now()
         until = self._clock.monotonic() + hold
-        while worker.takes_tasks and worker.skills and not self._dispatcher.closed and not gone.done():
+        while worker.takes_tasks and not self._dispatcher.closed and not gone.done():
             poll = Poll(worker, worker.skills)
             row = await self._asked(poll)
             if row is None and not poll.again:

@@ -39,6 +39,7 @@ class Dispatcher:
 
     def __init__(self) -> None:
         self._asking: set[Poll] = set()
+        self._polls: set[Poll] = set()
         self._waiting: dict[str, OrderedDict[Poll, None]] = {}
         self.closed = False
 
@@ -53,12 +54,14 @@ class Dispatcher:
 
     def waits(self, poll: Poll) -> None:
         """The poll waits for a task to come."""
+        self._polls.add(poll)
         for skill in poll.skills:
             self._waiting.setdefault(skill, OrderedDict())[poll] = None
 
     def leaves(self, poll: Poll) -> None:
         """The poll waits no more."""
         self._asking.discard(poll)
+        self._polls.discard(poll)
         for skill in poll.skills:
             queue = self._waiting.get(skill)
             if queue is not None:
@@ -104,8 +107,7 @@ class Dispatcher:
 
     def dismiss(self, worker_id: str | None = None) -> None:
         """Answer the waiting polls of a worker (None: of all) empty; one with a task on its way gets it."""
-        polls = {poll for queue in self._waiting.values() for poll in queue}
-        for poll in polls:
+        for poll in list(self._polls):
             if worker_id is None or poll.worker.worker_id == worker_id:
                 self.leaves(poll)
                 if not poll.answer.done():

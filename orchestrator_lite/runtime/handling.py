@@ -86,7 +86,7 @@ class Handling:
             )
         except AvtomatikaError as error:
             return self._failed(job, f"the handler of state {job.current_state!r}: {error}")
-        except (Exception, SystemExit, GeneratorExit) as error:
+        except (Exception, SystemExit) as error:
             log.warning("handler of %s.%s raised", job.blueprint, job.current_state, exc_info=error)
             text = f"the handler of state {job.current_state!r} raised {type(error).__name__}: {error}"
             return self._failed(job, text)

@@ -51,12 +51,15 @@ class Timekeeper:
             self._poke.set()
 
     async def run(self) -> None:
-        """Watch until cancelled; a store that fails for a while is asked again."""
+        """Watch until cancelled; whatever fails is tried again, for nobody else watches."""
         while True:
             try:
                 await self._look()
             except StoreError as error:
                 log.warning("timers wait: %s", error)
+                self._wake_at = self._clock.now() + 1.0
+            except Exception:
+                log.exception("timers wait: an answer failed")
                 self._wake_at = self._clock.now() + 1.0
             await self._rest()
 
