@@ -22,7 +22,7 @@ class AccessError(AvtomatikaError):
     """The server refuses to start open to others without credentials."""
 
 
-class Refused(AvtomatikaError):  # noqa: N818 - an answer, not an error of ours
+class Refused(AvtomatikaError):
     """A request that is not let in, with the status and text of its answer."""
 
     def __init__(self, status: int, message: str) -> None:

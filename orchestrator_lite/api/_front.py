@@ -18,7 +18,7 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 _JSON = (b"content-type", b"application/json")
 
 
-class TooLarge(Exception):  # noqa: N818 - an answer, not an error of ours
+class TooLarge(Exception):
     """The body is larger than the server takes."""
 
 
