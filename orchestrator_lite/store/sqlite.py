@@ -64,17 +64,20 @@ class SqliteStore:
 
     @property
     def commits(self) -> int:
-        """How many COMMITs there have been since `open`."""
+        """How many COMMITs there have been since `open`; 0 when it is closed."""
         tx = self._tx if self._thread is None else self._thread.tx
         return 0 if tx is None else tx.commits
 
     async def open(self) -> None:
-        """Open or create the database; raises StoreError with one line that says what to do."""
-        if self._closed:
-            raise StoreError("The store was closed: make a new one.")
-        if self._begun:
+        """Open or create the database, again after a `close` if need be (in memory: an empty one).
+
+        Raises:
+            StoreError: It cannot be opened, in one line that says what to do; or it is open already.
+        """
+        if self._begun and not self._closed:
             raise StoreError("The store is open already.")
-        self._begun = True
+        await self._joined()
+        self._begun, self._closed = True, False
         try:
             await self._open()
         except BaseException:
@@ -105,8 +108,13 @@ class SqliteStore:
             tx.close()
         if self._thread is not None:
             self._thread.finish()
+        await self._joined()
+
+    async def _joined(self) -> None:
+        if self._thread is not None:
             with self._clock.hold():
                 await self._thread.join()
+            self._thread = None
 
     def _open_transaction(self) -> Transaction:
         return Transaction(*_opening.connect(self._path, self._durability))

@@ -12,6 +12,7 @@ from orchestrator_lite.store import Change, Conflict, Renewal, SqliteStore, Task
 from tests.conftest import run
 from tests.store.dict_store import DictStore
 from tests.store.rows import NOW, event, job, task
+from tests.store.test_sqlite_groups import all_waiting, busy
 
 if TYPE_CHECKING:
     from orchestrator_lite.store import Store
@@ -111,7 +112,7 @@ def test_sqlite_and_dicts_answer_alike(sequence: list[tuple[Any, ...]]) -> None:
     run(body())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(commits, others), max_size=40))
 def test_a_group_answers_like_one_verb_after_another(sequence: list[tuple[Any, ...]]) -> None:
     async def body() -> None:
@@ -125,17 +126,21 @@ def test_a_group_answers_like_one_verb_after_another(sequence: list[tuple[Any, .
                 if name == "commit":
                     job_id, step, status, rest = arguments
                     arguments = [Change(job=job(job_id, versions[job_id] + step, status), **rest)]
-                calls.append(getattr(sqlite, name)(*arguments))
+                calls.append((name, arguments))
                 try:
                     expected.append(await getattr(dicts, name)(*arguments))
-                    if name == "commit":
-                        versions[job_id] = arguments[0].job.version
-                    if name == "wipe":
-                        versions = dict.fromkeys(versions, 0)
                 except Conflict:
                     expected.append(Conflict)
-            answers = await asyncio.gather(*calls, return_exceptions=True)
-            assert [Conflict if isinstance(one, Conflict) else one for one in answers] == expected
+                    continue
+                if name == "commit":
+                    versions[job_id] = arguments[0].job.version
+                if name == "wipe":
+                    versions = dict.fromkeys(versions, 0)
+            async with busy(sqlite):
+                answers = [asyncio.ensure_future(getattr(sqlite, name)(*arguments)) for name, arguments in calls]
+                await all_waiting(sqlite, len(calls))
+            outcomes = await asyncio.gather(*answers, return_exceptions=True)
+            assert [Conflict if isinstance(one, Conflict) else one for one in outcomes] == expected
             assert await state(sqlite) == await state(dicts)
 
     run(body())

@@ -45,6 +45,10 @@ async def all_waiting(store: SqliteStore, count: int) -> None:
         await SYSTEM_CLOCK.sleep(0)
 
 
+def store_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "orchestrator-lite-store"]
+
+
 def steps(number: int) -> list[Change]:
     return [Change(job=job(f"j{n}"), events=[event(b"e", f"j{n}")], enqueue=[task(f"t{n}")]) for n in range(number)]
 
@@ -157,7 +161,7 @@ def test_close_finishes_what_waits_and_refuses_what_comes_after():
                 await store.load("j1")
         await commits
         await closing
-        assert not store._thread._thread.is_alive()
+        assert store_threads() == []
 
     run(body())
 
@@ -173,7 +177,7 @@ def test_a_cancelled_close_goes_on_and_can_be_awaited_again():
             with pytest.raises(asyncio.CancelledError):
                 await closing
         await store.close()
-        assert not store._thread._thread.is_alive()
+        assert store_threads() == []
 
     run(body())
 
@@ -187,9 +191,8 @@ def test_a_cancelled_open_lets_go_of_the_file(tmp_path):
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-        for thread in threading.enumerate():
-            if thread.name == "orchestrator-lite-store":
-                thread.join()
+        for thread in store_threads():
+            thread.join()
         again = SqliteStore(path)
         await again.open()
         await again.close()

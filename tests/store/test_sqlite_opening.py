@@ -190,7 +190,7 @@ async def _refusal_text(path: Path) -> str:
     return str(refused.value)
 
 
-def test_a_refused_opening_leaves_the_file_free(tmp_path):
+def test_a_store_may_be_opened_again_after_a_refusal_and_after_a_close(tmp_path):
     path = tmp_path / "lite.db"
     path.write_text("Not a database. " * 500)
 
@@ -202,9 +202,11 @@ def test_a_refused_opening_leaves_the_file_free(tmp_path):
         await store.open()
         with pytest.raises(StoreError, match="open already"):
             await store.open()
+        await queued(store, task())
         await store.close()
-        with pytest.raises(StoreError, match="was closed"):
-            await store.open()
+        await store.open()
+        assert ids(await lease(store)) == ["t1"]
+        await store.close()
 
     run(body())
 
