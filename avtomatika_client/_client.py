@@ -63,11 +63,10 @@ class Client:
         # Loaded here and not by the first call, nor by whoever only imports the package.
         from avtomatika_client._transport import HttpxSyncTransport
 
-        def open_transport() -> SyncTransport:
-            return transport or HttpxSyncTransport(clock=clock, http_client=http_client)
-
         session = _session(url, client_token, timeout, retries, clock)
-        self._start(SyncCaller(session, Link(open_transport, ours=transport is None)), owner=True)
+        ours = transport is None
+        link = Link(transport or HttpxSyncTransport(clock=clock, http_client=http_client), ours=ours)
+        self._start(SyncCaller(session, link), owner=True)
 
     @property
     def url(self) -> str:
@@ -162,11 +161,10 @@ class AsyncClient:
         # Loaded here and not by the first call, where it would hold up the loop.
         from avtomatika_client._transport import HttpxTransport
 
-        def open_transport() -> AsyncTransport:
-            return transport or HttpxTransport(clock=clock, http_client=http_client)
-
         session = _session(url, client_token, timeout, retries, clock)
-        self._start(AsyncCaller(session, AsyncLink(open_transport, ours=transport is None)), owner=True)
+        ours = transport is None
+        link = AsyncLink(transport or HttpxTransport(clock=clock, http_client=http_client), ours=ours)
+        self._start(AsyncCaller(session, link), owner=True)
 
     @property
     def url(self) -> str:

@@ -12,8 +12,6 @@ from avtomatika_client._seam import AsyncTransport, SyncTransport
 from avtomatika_client.errors import ClientBoundToOtherLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from avtomatika_client._calls._flow import Flow
     from avtomatika_client._calls._session import Session
 
@@ -24,40 +22,38 @@ _CLOSED = "this client is closed"
 
 
 class Link(Generic[Transport]):
-    """A transport that is opened when first used.
+    """A transport and whether it may still be used.
 
     Args:
-        open_transport: Makes it.
+        transport: Holds no connection before its first exchange.
         ours: Whether it is closed with the client.
     """
 
-    def __init__(self, open_transport: Callable[[], Transport], *, ours: bool) -> None:
-        self._open_transport = open_transport
+    def __init__(self, transport: Transport, *, ours: bool) -> None:
+        self._transport = transport
         self._ours = ours
-        self._transport: Transport | None = None
+        self._used = False
         self._closed = False
 
     def transport(self) -> Transport:
-        """The open transport.
+        """The transport.
 
         Raises:
             RuntimeError: The client is closed.
         """
         if self._closed:
             raise RuntimeError(_CLOSED)
-        if self._transport is None:
-            self._transport = self._open_transport()
+        self._used = True
         return self._transport
 
     def to_close(self) -> Transport | None:
         """Mark the link as closed; returns the transport where there is one to close."""
-        self._closed = True
-        transport, self._transport = self._transport, None
-        return transport if self._ours else None
+        first, self._closed = not self._closed, True
+        return self._transport if self._ours and self._used and first else None
 
     def __del__(self) -> None:
         # Nothing is closed here: a destructor may run in any thread and at any moment.
-        if self._ours and not self._closed and self._transport is not None:
+        if self._ours and self._used and not self._closed:
             warnings.warn("an avtomatika client was never closed", ResourceWarning, stacklevel=2, source=self)
 
 

@@ -13,6 +13,7 @@ import os
 import threading
 import weakref
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpcore
@@ -75,7 +76,7 @@ class HttpxTransport:
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self._clock = clock
-        self._fast = fast
+        self._fast = fast = fast and find_spec("httpx_aiohttp") is not None
         self._places = {False: short, True: long}
         self._given = http_client
         self._blind = fast or http_client is not None
@@ -299,12 +300,10 @@ class _DeadlineTransport(httpx.HTTPTransport):
 
 
 def _aiohttp_transport(route: Route, places: int) -> httpx.AsyncBaseTransport | None:
-    try:
-        from httpx_aiohttp import AiohttpTransport
-    except ImportError:
-        return None
     if not route.direct:
         return None
+    from httpx_aiohttp import AiohttpTransport
+
     return AiohttpTransport(verify=_context(route), limits=_limits(places), trust_env=False)
 
 
