@@ -34,12 +34,17 @@ def dispatch_parallel(step: Step, specs: tuple[TaskSpec, ...], target: str, even
 def enqueue(step: Step, task_id: str, task: Task, at: float) -> None:
     """Put a task (again) into the queue and start its dispatch timeout."""
     step.enqueue.append(Queued(task_id=task_id, spec=task.spec, attempt=task.attempt))
+    limit_wait(step, task_id, task, since=at)
+    keep(step, task_id, replace(task, dispatched_at=at, waiting_for_retry=False))
+
+
+def limit_wait(step: Step, task_id: str, task: Task, *, since: float) -> None:
+    """Have a task's wait in the queue end at its dispatch timeout, if it has one."""
     timeout = task.spec.dispatch_timeout_seconds
     if timeout is None:
         timeout = step.job.dispatch_timeout
     if timeout is not None:
-        step.set_timers[f"dispatch:{task_id}"] = at + timeout
-    keep(step, task_id, replace(task, dispatched_at=at, waiting_for_retry=False))
+        step.set_timers[f"dispatch:{task_id}"] = since + timeout
 
 
 def keep(step: Step, task_id: str, task: Task) -> None:

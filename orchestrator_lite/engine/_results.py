@@ -1,4 +1,4 @@
-"""What a worker's answer, or its silence, does to a job.
+"""What a worker's answer does to a job.
 
 A result is judged by task and attempt, not by the lease: the first result of the current attempt wins; one of an
 earlier attempt is recorded and ignored.
@@ -11,7 +11,7 @@ from typing import Any
 
 from avtomatika_client.protocol.worker import ErrorCode
 from orchestrator_lite.engine import _ending, _queueing
-from orchestrator_lite.engine.events import InQueue, LeaseLost, ResultArrived
+from orchestrator_lite.engine.events import InQueue, ResultArrived
 from orchestrator_lite.engine.state import Task
 from orchestrator_lite.engine.step import Step, Taken, Verdict
 
@@ -47,27 +47,6 @@ def arrived(step: Step, event: ResultArrived) -> None:
         _join(step, event)
     else:
         _follow(step, event, task)
-
-
-def lease_lost(step: Step, event: LeaseLost) -> None:
-    """The worker has gone: the task is handed out again, unless the job is to be cancelled."""
-    task = step.job.tasks.get(event.task_id)
-    if task is None or step.job.is_final:
-        return
-    step.note(
-        "worker_event:lease_lost",
-        event.at,
-        worker_id=event.standing.worker_id,
-        attempt_number=event.standing.attempt,
-        snapshot={"task_id": event.task_id, "reason": event.reason},
-    )
-    if step.job.cancel_requested_at is None:
-        step.requeue.append(Taken(event.task_id, event.standing.attempt, True))
-        return
-    step.drop.append(Taken(event.task_id, event.standing.attempt, True))
-    _queueing.keep(step, event.task_id, replace(task, dropped=True))
-    if all(item.dropped for item in step.job.tasks.values()):
-        _ending.end(step, "cancelled", event.at)
 
 
 def _refusal(step: Step, event: ResultArrived) -> Verdict | None:

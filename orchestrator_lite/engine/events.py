@@ -103,6 +103,15 @@ class LeaseLost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """A task that never reached its worker has left it again. `standing`: how the queue has the task now."""
+
+    at: float
+    task_id: str
+    standing: InQueue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAsked:
     """A client wants the job to end. `queue`: its tasks as the queue has them."""
 
@@ -119,4 +128,6 @@ class TimerFired:
     queue: Mapping[str, InQueue] = field(default_factory=dict)
 
 
-Event: TypeAlias = Created | HandlerDone | HandlerFailed | ResultArrived | LeaseLost | CancelAsked | TimerFired
+Event: TypeAlias = (
+    Created | HandlerDone | HandlerFailed | ResultArrived | LeaseLost | Returned | CancelAsked | TimerFired
+)

@@ -6,7 +6,7 @@ Rules and their sources: outcomes and cancel by design ("Outcome", "Honest cance
 
 from __future__ import annotations
 
-from orchestrator_lite.engine import _cancelling, _handlers, _results, _timers
+from orchestrator_lite.engine import _cancelling, _handlers, _leases, _results, _timers
 from orchestrator_lite.engine.events import (
     CancelAsked,
     Created,
@@ -15,6 +15,7 @@ from orchestrator_lite.engine.events import (
     HandlerFailed,
     LeaseLost,
     ResultArrived,
+    Returned,
     TimerFired,
 )
 from orchestrator_lite.engine.state import Job
@@ -43,7 +44,9 @@ def fold(job: Job, event: Event) -> Step:
         case ResultArrived():
             _results.arrived(step, event)
         case LeaseLost():
-            _results.lease_lost(step, event)
+            _leases.lost(step, event)
+        case Returned():
+            _leases.returned(step, event)
         case CancelAsked():
             _cancelling.asked(step, event)
         case TimerFired():

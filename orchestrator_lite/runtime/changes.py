@@ -50,7 +50,7 @@ class Draft:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be written."""
-        return not any(step.changed or step.clear_timers for step in self._steps)
+        return not any(step.changed or step.clear_timers or step.set_timers for step in self._steps)
 
     @property
     def is_new(self) -> bool:

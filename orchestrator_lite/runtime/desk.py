@@ -85,10 +85,10 @@ class Desk:
         """
         worker.seen_at = self._clock.now()
         until = self._clock.monotonic() + hold
-        while worker.takes_tasks and not self._dispatcher.closed and not gone.done():
+        while self._may_wait(worker) and not gone.done():
             poll = Poll(worker, worker.skills)
             row = await self._asked(poll)
-            if row is None and not poll.again:
+            if row is None and not poll.again and self._may_wait(worker):
                 row = await self._waited(poll, until - self._clock.monotonic(), gone)
             if row is not None:
                 return await self._unless_gone(row, gone)
@@ -160,6 +160,7 @@ class Desk:
             return LeaseLost(at=self._clock.now(), task_id=row.task_id, standing=in_queue(current), reason=reason)
 
         log.info("task %s attempt %s: %s", row.task_id, row.attempt, reason)
+        await self.write_renewals()  # what shows that it had begun is what makes the next one a new attempt
         self._runner.jobs.forget(row.job_id)
         await self._runner.apply(row.job_id, lost)
 
@@ -179,6 +180,11 @@ class Desk:
         return (
             Worker(row.worker_id or "", frozenset(), row.incarnation, 0.0).window if worker is None else worker.window
         )
+
+    def _may_wait(self, worker: Worker) -> bool:
+        """Whether a poll is to be held: not while its worker drains, nor for a start that was replaced meanwhile."""
+        known = self.workers.get(worker.worker_id) or worker
+        return known.takes_tasks and known.incarnation == worker.incarnation and not self._dispatcher.closed
 
     async def _asked(self, poll: Poll) -> TaskRow | None:
         now = self._clock.now()
@@ -214,27 +220,38 @@ class Desk:
 
     async def _take_over(self, worker: Worker, held: set[tuple[str, int]], now: float) -> None:
         assert worker.incarnation is not None  # noqa: S101 - asked by the caller
+        for lease in self.leases.of(worker.worker_id):
+            row = lease.row
+            if row.incarnation != worker.incarnation and (row.task_id, row.attempt) not in held:
+                await self._missed(lease, "its worker was started anew")
         freed = await self._store.take_over(worker.worker_id, worker.incarnation, held, now + worker.window)
         for row in freed:
             self.leases.ended(row.task_id)
             self._runner.jobs.forget(row.job_id)
         for row in await self._store.leases(worker.worker_id):
-            self.leases.took(row, now, started=True)
-            self._runner.jobs.forget(row.job_id)
+            if (row.task_id, row.attempt) in held:
+                await self._passed(row, now)
         self._dispatcher.queued(row.skill for row in freed)
+
+    async def _passed(self, row: TaskRow, now: float) -> None:
+        """A lease has come to a worker other than by a poll."""
+        self._runner.jobs.forget(row.job_id)
+        live = await self._runner.jobs.get(row.job_id)
+        cancel = live is not None and live.job.cancel_requested_at is not None
+        self.leases.took(row, now, started=True, cancel=cancel)
 
     async def _named(self, worker: Worker, named: list[str], now: float) -> None:
         for lease in self.leases.heard(worker, frozenset(named), now):
-            await self._missed(lease)
+            await self._missed(lease, "its worker's heartbeats name it no more")
         known = {lease.row.task_id for lease in self.leases.of(worker.worker_id)}
         known |= {lease.row.job_id for lease in self.leases.of(worker.worker_id)}
         for task_id in named:
             if task_id not in known:
                 await self._revive(worker, task_id, now)
 
-    async def _missed(self, lease: Lease) -> None:
+    async def _missed(self, lease: Lease, reason: str) -> None:
         if lease.started:
-            await self.lose(lease.row, "its worker's heartbeats name it no more")
+            await self.lose(lease.row, reason)
         else:
             await self._runner.take_back(lease.row)
 
@@ -250,8 +267,7 @@ class Desk:
         )
         for current in await self._store.leases(worker.worker_id):
             if current.task_id == task_id:
-                self.leases.took(current, now, started=True)
-        self._runner.jobs.forget(row.job_id)
+                await self._passed(current, now)
         self._runner.expect(until)
 
     async def _to_cancel(self, worker: Worker, named: list[str]) -> list[str]:

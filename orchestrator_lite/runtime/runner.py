@@ -16,14 +16,14 @@ from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.blueprint import Blueprint
-from orchestrator_lite.engine.events import Created, Event
+from orchestrator_lite.engine.events import Created, Event, Returned
 from orchestrator_lite.engine.state import Job
 from orchestrator_lite.engine.step import Queued, Verdict
 from orchestrator_lite.runtime.changes import Draft
 from orchestrator_lite.runtime.channels import Channels
 from orchestrator_lite.runtime.dispatcher import Dispatcher, Poll
 from orchestrator_lite.runtime.handling import Handling, Outcome
-from orchestrator_lite.runtime.jobs import Jobs, Live
+from orchestrator_lite.runtime.jobs import Jobs, Live, in_queue
 from orchestrator_lite.runtime.leases import LeaseBook
 from orchestrator_lite.runtime.timekeeper import Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
@@ -225,7 +225,18 @@ class Runner:
         for item in returned:
             self._leases.ended(item.task_id)
             self.jobs.moved(item)
-        self._dispatcher.queued([item.skill for item in returned])
+        try:
+            for item in returned:
+                await self.apply(item.job_id, self._returned(item.task_id))
+        finally:
+            self._dispatcher.queued([item.skill for item in returned])
+
+    def _returned(self, task_id: str) -> MakeEvent:
+        def returned(live: Live) -> Returned | None:
+            row = live.rows.get(task_id)
+            return None if row is None else Returned(at=self._clock.now(), task_id=task_id, standing=in_queue(row))
+
+        return returned
 
     def expect(self, at: float | None) -> None:
         """Something will be due at `at` (UTC seconds)."""
