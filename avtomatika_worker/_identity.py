@@ -125,7 +125,11 @@ def claim(worker_type: str, worker_id: str | None, journal: Path | None, *, dura
         return fleeting(worker_type, worker_id)
     if journal is None or worker_id:
         return own
-    return Identity(own.worker_id, journal, (*own.locks, _locked(journal, f"the journal {journal}")))
+    try:
+        return Identity(own.worker_id, journal, (*own.locks, _locked(journal, f"the journal {journal}")))
+    except BaseException:
+        own.release()
+        raise
 
 
 def _named(worker_id: str, journal: Path | None, folder: Path) -> Identity:

@@ -127,6 +127,8 @@ def _adapter(function: Callable[..., Any], name: str, hint: Any) -> TypeAdapter[
 
 def _modern(hint: Any) -> Any:
     """`typing.TypedDict` before Python 3.12 lacks what pydantic needs; its twin in typing_extensions has it."""
+    if get_origin(hint) in (Union, UnionType):
+        return Union[tuple(_modern(member) for member in get_args(hint))]  # noqa: UP007
     if sys.version_info >= (3, 12) or not isinstance(hint, typing._TypedDictMeta):  # type: ignore[attr-defined]  # noqa: SLF001
         return hint
     members = typing.get_type_hints(hint, include_extras=True)

@@ -10,6 +10,7 @@ import signal
 from avtomatika_client.protocol.errors import AvtomatikaError
 from avtomatika_worker._definition import Definition, RunOptions
 from avtomatika_worker._run import Run
+from avtomatika_worker.errors import SupersededError
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,8 @@ def run_process(definition: Definition, options: RunOptions | None = None) -> in
     """Run a worker until a signal; its exit code: 0 after a drain, 1 when it could not start or was superseded."""
     try:
         asyncio.run(_serve(definition, options or RunOptions()))
+    except SupersededError:
+        return 1  # it has said so itself, when it happened
     except AvtomatikaError as error:
         logger.error("%s", error)
         return 1
@@ -34,7 +37,7 @@ async def _serve(definition: Definition, options: RunOptions) -> None:
     # Not every platform has them, and only the main thread may set them.
     with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
         for number in _SIGNALS:
-            loop.add_signal_handler(number, run.request_stop)
+            loop.add_signal_handler(number, run.signalled)
     try:
         await run.serve()
     finally:

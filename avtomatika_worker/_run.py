@@ -49,10 +49,19 @@ class Run:
         self.hub: Hub
 
     def request_stop(self) -> None:
-        """Drain and end; the second time: hurry."""
-        if self._stop.is_set():
-            self._hurried.set()
+        """Drain and end."""
         self._stop.set()
+
+    def hurry(self) -> None:
+        """End now: hand back what runs, deliver what can be delivered in a moment."""
+        self._stop.set()
+        self._hurried.set()
+
+    def signalled(self) -> None:
+        """Drain at the first signal, hurry at the second."""
+        if self._stop.is_set():
+            self.hurry()
+        self.request_stop()
 
     async def serve(self) -> None:
         """Work until stopped; cancelling it ends it in a hurry, with every result kept.
@@ -113,8 +122,7 @@ class Run:
             await self._stop.wait()
             await self._drain(hub, heart)
         except asyncio.CancelledError:
-            self._hurried.set()
-            self._stop.set()
+            self.hurry()
             await self._drain(hub, heart)
             raise
 
@@ -122,8 +130,7 @@ class Run:
         if self._fatal is None:
             self._fatal = error
             logger.error("%s", error)
-        self._hurried.set()
-        self._stop.set()
+        self.hurry()
 
     async def _drain(self, hub: Hub, heart: Heart) -> None:
         """Draining, polls answered, tasks run out, results delivered, offline; heartbeats live through it all."""

@@ -15,7 +15,7 @@ MARGIN: Final = 10.0
 _NOTHING: Final = 204
 
 
-class Refused(Exception):  # noqa: N818 - an answer of the server, not a mistake of ours
+class Refused(Exception):
     """The server answered, but not with what was asked for."""
 
     def __init__(self, reply: Reply) -> None:

@@ -110,7 +110,7 @@ class ContractViolationError(SkillError):
     code = ErrorCode.CONTRACT_VIOLATION
 
 
-class TaskCancelled(AvtomatikaError):  # noqa: N818
+class TaskCancelled(AvtomatikaError):
     """The task was cancelled."""
 
 

@@ -10,7 +10,7 @@ from avtomatika_worker._journal import Finished
 from avtomatika_worker._task.encode import failure
 
 
-class UndecodableReply(Exception):  # noqa: N818 - says what came, not what went wrong here
+class UndecodableReply(Exception):
     """The server's reply names no task that could be answered."""
 
 
