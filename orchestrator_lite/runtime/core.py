@@ -44,7 +44,7 @@ class Core:
         self.blueprints = blueprints
         self.channels = Channels(clock)
         self._leases = LeaseBook()
-        self._dispatcher = Dispatcher()
+        self._dispatcher = Dispatcher(clock)
         self._watchers = Watchers()
         self._runner = Runner(
             store,

@@ -87,7 +87,7 @@ class Desk:
         until = self._clock.monotonic() + hold
         while self._may_wait(worker) and not gone.done():
             poll = Poll(worker, worker.skills)
-            row = await self._asked(poll)
+            row = None if self._dispatcher.is_dry(poll) else await self._asked(poll)
             if row is None and not poll.again and self._may_wait(worker):
                 row = await self._waited(poll, until - self._clock.monotonic(), gone)
             if row is not None:
@@ -132,8 +132,7 @@ class Desk:
         """Take a task's progress; it is evidence that the task runs."""
         if not self.leases.sign(worker, task_id, attempt, self._clock.now()):
             return
-        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-        self.leases.report(task_id, number, message if isinstance(message, str) else None)
+        self.leases.report(task_id, _share(value), message if isinstance(message, str) else None)
 
     async def write_renewals(self) -> None:
         """Write the signs of life noted since the last call."""
@@ -190,10 +189,11 @@ class Desk:
         now = self._clock.now()
         worker = poll.worker
         self._dispatcher.asks(poll)
+        rows: list[TaskRow] | None = None
         try:
             rows = await self._store.lease(worker.worker_id, worker.incarnation, poll.skills, worker.lease_until(now))
         finally:
-            self._dispatcher.asked(poll)
+            self._dispatcher.asked(poll, empty=rows == [])
         for row in rows:
             self.leases.took(row, now)
             self._runner.jobs.moved(row)
@@ -280,6 +280,13 @@ class Desk:
         known = {lease.row.task_id for lease in held} | {lease.row.job_id for lease in held}
         ids.update(dict.fromkeys(name for name in named if name not in known))
         return list(ids)
+
+
+def _share(value: Any) -> float | None:
+    """A progress as the API shows it: from 0 to 1, never NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(min(max(0.0, value), 1.0))
 
 
 def _error(result: TaskResult) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.runtime.workers import Worker
 from orchestrator_lite.store import TaskRow
 
@@ -34,10 +35,20 @@ class Poll:
     reserved: bool = False
 
 
-class Dispatcher:
-    """Polls that ask and polls that wait, by skill."""
+DRY_FOR = 2.0
+"""Seconds for which a look into the store that found nothing is believed."""
 
-    def __init__(self) -> None:
+
+class Dispatcher:
+    """Polls that ask and polls that wait, by skill.
+
+    Every task that becomes queued passes `queued` or `reserve`, so a skill for which the store had nothing stays dry
+    until then; a poll for dry skills waits without asking. The belief ends by itself after a while all the same.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._dry: dict[str, float] = {}
         self._asking: set[Poll] = set()
         self._polls: set[Poll] = set()
         self._waiting: dict[str, OrderedDict[Poll, None]] = {}
@@ -48,9 +59,16 @@ class Dispatcher:
         poll.again = False
         self._asking.add(poll)
 
-    def asked(self, poll: Poll) -> None:
+    def asked(self, poll: Poll, *, empty: bool) -> None:
         """The poll has its answer from the store."""
         self._asking.discard(poll)
+        if empty and not poll.again:
+            self._dry.update(dict.fromkeys(poll.skills, self._clock.monotonic() + DRY_FOR))
+
+    def is_dry(self, poll: Poll) -> bool:
+        """Whether the store is known to have nothing for the poll."""
+        now = self._clock.monotonic()
+        return all(self._dry.get(skill, 0.0) > now for skill in poll.skills)
 
     def waits(self, poll: Poll) -> None:
         """The poll waits for a task to come."""
@@ -96,6 +114,7 @@ class Dispatcher:
     def queued(self, skills: Iterable[str]) -> None:
         """Tasks have become queued without a poll: let those ask that could take them."""
         for skill in skills:
+            self._dry.pop(skill, None)
             for poll in self._asking:
                 if skill in poll.skills:
                     poll.again = True
@@ -105,11 +124,24 @@ class Dispatcher:
                 if not woken.answer.done():
                     woken.answer.set_result(None)
 
-    def dismiss(self, worker_id: str | None = None) -> None:
-        """Answer the waiting polls of a worker (None: of all) empty; one with a task on its way gets it."""
+    def queued_somewhere(self) -> None:
+        """A task of an unknown skill has become queued: everybody asks again."""
+        self._dry.clear()
+        for poll in self._asking:
+            poll.again = True
+        self.dismiss(ask_again=True)
+
+    def dismiss(self, worker_id: str | None = None, *, ask_again: bool = False) -> None:
+        """Let go the waiting polls of a worker (None: of all); one with a task on its way gets it.
+
+        Args:
+            worker_id: Whose.
+            ask_again: Whether they look into the store once more, rather than answer empty.
+        """
         for poll in list(self._polls):
             if worker_id is None or poll.worker.worker_id == worker_id:
                 self.leaves(poll)
+                poll.again = ask_again
                 if not poll.answer.done():
                     poll.answer.set_result(None)
 

@@ -208,7 +208,9 @@ class Runner:
         skills = [row.skill for row in change.enqueue if row.task_id not in reserved]
         for ref in change.requeue:
             row = draft.base.rows.get(ref.task_id)
-            if row is not None:
+            if row is None:
+                self._dispatcher.queued_somewhere()
+            else:
                 skills.append(row.skill)
         self._dispatcher.queued(skills)
 
