@@ -159,13 +159,19 @@ def _join(step: Step, event: ResultArrived) -> None:
     step.verdict = Verdict(transition="parallel_branch_accepted")
     if any(not task.dropped for task in job.tasks.values()):
         return
-    if job.cancel_requested_at is not None and (job.tasks or event.status == "cancelled"):
+    if job.cancel_requested_at is not None and not _all_done(step):
         _ending.end(step, "cancelled", event.at)
         return
     step.update(aggregation_results=_in_order(step.job.aggregation_results), tasks={})
     target = job.aggregation_target
     assert target is not None  # noqa: S101 - set together with the status
     _ending.enter(step, target, event.at)
+
+
+def _all_done(step: Step) -> bool:
+    """Whether the cancel came too late for every branch: none was dropped, none gave up."""
+    answers = step.job.aggregation_results.values()
+    return not step.job.tasks and all(answer["status"] not in {"cancelled", "failure"} for answer in answers)
 
 
 def _in_order(results: dict[str, Any]) -> dict[str, Any]:
