@@ -16,11 +16,17 @@ log = logging.getLogger(__name__)
 
 _PROGRESS = frozenset({"progress", "progress_update"})
 
+UNNAMED = "unnamed "
+"""No worker's id begins like this: it holds a space."""
+
 
 async def channel(socket: WebSocket) -> None:
-    """Serve `/_worker/ws/{worker_id}` and `/_worker/ws` (there the header X-Worker-ID names the worker)."""
+    """Serve `/_worker/ws/{worker_id}` and `/_worker/ws`, where the header X-Worker-ID names the worker.
+
+    Official workers before 1.0b20 name themselves nowhere: such a socket is known by itself alone.
+    """
     core: Core = socket.scope["app"].state.core
-    worker_id = socket.path_params.get("worker_id") or socket.headers.get(headers.WORKER_ID) or ""
+    worker_id = socket.path_params.get("worker_id") or socket.headers.get(headers.WORKER_ID) or f"{UNNAMED}{id(socket)}"
     await socket.accept()
     try:
         core.desk.workers.check(worker_id, socket.headers.get(headers.INCARNATION))
@@ -39,19 +45,30 @@ async def channel(socket: WebSocket) -> None:
 
 def _take(core: Core, worker_id: str, text: str) -> None:
     """One frame; what cannot be read is passed over, as officially."""
-    worker = core.desk.workers.get(worker_id)
     try:
         frame = from_json(text)
     except ValueError:
         log.debug("unreadable frame from worker %s", worker_id)
         return
-    if worker is None or not isinstance(frame, dict):
+    if not isinstance(frame, dict):
+        return
+    worker = _speaker(core, worker_id, frame)
+    if worker is None:
         return
     kind = frame.get("event") or frame.get("type") or frame.get("event_type")
     if kind == "ack":
         core.desk.acknowledge(worker, _acks(frame))
     elif kind in _PROGRESS:
         _progress(core, worker, frame)
+
+
+def _speaker(core: Core, worker_id: str, frame: dict[str, Any]) -> Worker | None:
+    """The worker a frame is from: the socket's, or behind an unnamed one the holder of the task it speaks of."""
+    lease = core.desk.leases.get(str(frame.get("task_id")))
+    named = core.desk.workers.get(worker_id)
+    if named is not None or lease is None or not worker_id.startswith(UNNAMED):
+        return named
+    return core.desk.workers.get(lease.row.worker_id or "")
 
 
 def _progress(core: Core, worker: Worker, frame: dict[str, Any]) -> None:
