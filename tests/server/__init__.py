@@ -1,0 +1,3 @@
+"""The server, over real sockets."""
+
+from __future__ import annotations
