@@ -26,6 +26,7 @@ TIMEOUT: Final = 30.0
 _TRY_AGAIN: Final = frozenset({401, 403, 408, 409, 425, 429})
 _TOO_LARGE: Final = 413
 
+Key = tuple[str, str, int]
 Exchange = Callable[[Finished], Awaitable[Reply]]
 
 
@@ -55,8 +56,8 @@ class Delivery:
         self._spawn = spawn
         self._settled = settled
         self._places = asyncio.Semaphore(IN_FLIGHT)
-        self._owed: dict[tuple[str, str, int], Finished] = {}
-        self._untried: set[tuple[str, str, int]] = set()
+        self._owed: dict[Key, Finished] = {}
+        self._untried: set[Key] = set()
         self.empty = asyncio.Event()
         self.empty.set()
         self.tried = asyncio.Event()
@@ -64,28 +65,32 @@ class Delivery:
         self.tried.set()
 
     def put(self, result: Finished) -> None:
-        """Deliver a result that lies in the journal."""
-        if result.key in self._owed:
-            return
+        """Deliver a result that lies in the journal; a newer one of the same attempt takes the older one's place."""
+        known = result.key in self._owed
         self._owed[result.key] = result
+        if known:
+            return
         self._untried.add(result.key)
         self.empty.clear()
         self.tried.clear()
-        self._spawn(self._deliver(result))
+        self._spawn(self._deliver(result.key))
 
     @property
     def owed(self) -> list[str]:
         """Ids of the tasks whose results have no verdict yet."""
         return [result.task_id for result in self._owed.values()]
 
-    async def _deliver(self, result: Finished) -> None:
+    async def _deliver(self, key: Key) -> None:
         backoff = Backoff()
-        while True:
+        while (result := self._owed.get(key)) is not None:
             floor = await self._try(result)
-            self._has_tried(result)
+            self._untried.discard(key)
+            if not self._untried:
+                self.tried.set()
             if floor is None:
-                return self._done(result)
-            await self._clock.sleep(backoff.next(floor))
+                self._done(result)
+            else:
+                await self._clock.sleep(backoff.next(floor))
 
     async def _try(self, result: Finished) -> float | None:
         """Send once; None when that was the verdict, else the least seconds to wait."""
@@ -123,18 +128,12 @@ class Delivery:
             code=ErrorCode.PERMANENT,
             message=message,
         )
-        self._owed.pop(result.key, None)
         self._journal.add(smaller)
         self.put(smaller)
 
-    def _has_tried(self, result: Finished) -> None:
-        self._untried.discard(result.key)
-        if not self._untried:
-            self.tried.set()
-
     def _done(self, result: Finished) -> None:
         if self._owed.get(result.key) is not result:
-            return
+            return  # replaced while it was on its way
         del self._owed[result.key]
         self._journal.remove(result)
         if not self._owed:

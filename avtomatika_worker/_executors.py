@@ -67,7 +67,9 @@ class Executors:
                 code.cancel()
         stubborn = [code for code in self._running if isinstance(code, asyncio.Task)]
         if stubborn:
-            await asyncio.wait(stubborn, timeout=1.0)
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(1.0):
+                    await asyncio.wait(stubborn)
         self._threads.close()
 
 

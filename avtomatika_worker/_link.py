@@ -78,6 +78,7 @@ class Link:
         self._transport = transport
         self._source: Source = LongPoll(self.session, transport, self.acks)
         self._channel = Channel(lambda: self.session.peer, transport, self.progress, self._obey, host.clock)
+        self._handed_over = False
         self._polling = False
         self._draining = False
         self._backoff = Backoff()
@@ -144,7 +145,8 @@ class Link:
     async def _poll(self) -> bool:
         self.alive_at = None
         await self.session.ready.wait()
-        await self._hand_over_journal()
+        if not self._handed_over:
+            await self._hand_over_journal()
         await self._host.slots.until_free()
         self.alive_at = started = self._host.clock.monotonic()
         self._host.publish(self.server)
@@ -168,6 +170,7 @@ class Link:
             self.delivery.put(result)
         # What a killed worker had finished is with the server before it can hand the same tasks out again.
         await self.delivery.tried.wait()
+        self._handed_over = True
 
     def _took(self, contents: list[bytes], waited: float) -> float:
         """Take what the poll brought; seconds until the next one."""
@@ -193,7 +196,7 @@ class Link:
         elif reply.status == _NOT_FOUND:
             self.session.lost()
         else:
-            self.session.say_once(refusal_text(what, reply))
+            self.session.say_once(f"{what} {reply.status}", refusal_text(what, reply))
         return max(retry_after(reply, self._host.clock), 1.0 if reply.status == _TOO_MANY else 0.0)
 
     async def _acknowledge(self) -> bool:
@@ -217,7 +220,7 @@ class Link:
         if is_superseded(reply):
             self._superseded()
         elif reply.status in (401, 403):
-            self.session.say_once(refusal_text("result", reply))
+            self.session.say_once(f"result {reply.status}", refusal_text("result", reply))
         return reply
 
     def _settled(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Callable
 
 from avtomatika_client.protocol.errors import AvtomatikaError
 from avtomatika_worker._definition import Definition, RunOptions
@@ -20,7 +21,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def run_process(definition: Definition, options: RunOptions | None = None) -> int:
     """Run a worker until a signal; its exit code: 0 after a drain, 1 when it could not start or was superseded."""
     try:
-        asyncio.run(_serve(definition, options or RunOptions()))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(definition, options or RunOptions()))
     except SupersededError:
         return 1  # it has said so itself, when it happened
     except AvtomatikaError as error:
@@ -44,3 +46,12 @@ async def _serve(definition: Definition, options: RunOptions) -> None:
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Uvloop where it is installed: a third less work per task."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

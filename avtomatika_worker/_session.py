@@ -66,10 +66,10 @@ class Session:
         """A poll was not answered in time: some servers hold longer than they say, and a poll we leave loses a task."""
         self.hold = min(self.hold * 2, _LONGEST_HOLD)
 
-    def say_once(self, problem: str) -> None:
-        """Tell of a problem, once until the next registration."""
-        if problem not in self._told:
-            self._told.add(problem)
+    def say_once(self, kind: str, problem: str) -> None:
+        """Tell of a problem, once of each kind until the next registration."""
+        if kind not in self._told:
+            self._told.add(kind)
             logger.warning("Orchestrator %s %s; still trying", self.peer.target.url, problem)
 
     async def register(self, offer: Offer, holding: Callable[[], list[Ack]], superseded: Callable[[], None]) -> None:
@@ -89,7 +89,7 @@ class Session:
             self.known = True
             self.ready.set()
             return
-        self.say_once(problem)
+        self.say_once("registration", problem)
         self._stale.set()
         await self._clock.sleep(self._backoff.next(floor))
 

@@ -124,9 +124,10 @@ class Peer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._server.force_exit = True
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._server.force_exit = True
+            self._in_loop(self._stop.set)
+            self._thread.join(10)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -142,12 +143,15 @@ class Peer:
             ws="websockets-sansio",
         )
         self._server = uvicorn.Server(config)
-        started = asyncio.create_task(self._server.serve())
-        while not self._server.started:
-            await SYSTEM_CLOCK.sleep(0.005)
+        # Not `serve`, whose main loop looks ten times a second whether it should end.
+        config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        self._stop = asyncio.Event()
+        await self._server.startup()
         self._port = self._server.servers[0].sockets[0].getsockname()[1]
         self._ready.set()
-        await started
+        await self._stop.wait()
+        await self._server.shutdown()
 
     def _in_loop(self, call: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(call)
