@@ -49,15 +49,15 @@ def test_a_server_that_says_nothing_of_waiting_is_polled(peer, face, says):
 def test_polling_is_gentle(peer, face):
     peer.on("GET", JOB, RUNNING)
     with pytest.raises(WaitTimeout):
-        face(face.client(peer.url).jobs.handle("j1").wait(timeout=1.5))
-    assert len(peer.calls("GET", JOB)) <= 6
+        face(face.client(peer.url).jobs.handle("j1").wait(timeout=0.9))
+    assert len(peer.calls("GET", JOB)) <= 5
 
 
 def test_a_server_that_promises_to_hold_but_does_not_is_not_hammered(peer, face):
     peer.on("GET", STATUS, CAN_WAIT).on("GET", JOB, RUNNING)
     with pytest.raises(WaitTimeout):
-        face(face.client(peer.url).jobs.handle("j1").wait(timeout=1.5))
-    assert len(peer.calls("GET", JOB)) <= 6
+        face(face.client(peer.url).jobs.handle("j1").wait(timeout=0.9))
+    assert len(peer.calls("GET", JOB)) <= 5
 
 
 def test_a_wait_ends_at_its_deadline_and_tells_what_is_known(peer, face):
