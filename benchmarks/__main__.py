@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from benchmarks import budgets, pair
@@ -17,6 +18,7 @@ def main() -> int:
         module.arguments(command)
         command.set_defaults(run=module.main)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that what was started is ended
     code: int = options.run(options)
     return code
 

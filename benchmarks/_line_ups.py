@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,8 @@ HERE = Path(__file__).resolve().parent
 SLOTS = 50
 CLIENT_TOKEN = "bench-client-token"
 WORKER_TOKEN = "bench-worker-token"
-SECRET = "bench-secret-key"
+SECRET = {"ORCHESTRATOR_SECRET_KEY": "bench-secret-key"}
+"""With it the official worker insists on signed tasks, which the official server sends."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def _official_server(envs: Path) -> Callable[[int, Path], Side]:
             "API_PORT": str(port),
             "CLIENT_TOKEN": CLIENT_TOKEN,
             "GLOBAL_WORKER_TOKEN": WORKER_TOKEN,
-            "ORCHESTRATOR_SECRET_KEY": SECRET,
+            **SECRET,
             "RATE_LIMITING_ENABLED": "false",
             "LOG_LEVEL": "WARNING",
         }
@@ -58,13 +60,13 @@ def _official_server(envs: Path) -> Callable[[int, Path], Side]:
     return side
 
 
-def _official_worker(envs: Path) -> Callable[[str, Path], Side]:
+def _official_worker(envs: Path, secret: dict[str, str]) -> Callable[[str, Path], Side]:
     python = _envs.ensure(envs, "official-worker", _envs.OFFICIAL_WORKER)
 
     def side(url: str, scratch: Path) -> Side:
         env = {
             "ORCHESTRATOR_URL": url,
-            "ORCHESTRATOR_SECRET_KEY": SECRET,
+            **secret,
             "WORKER_TOKEN": WORKER_TOKEN,
             "WORKER_ID": "bench-1",
             "LOG_LEVEL": "WARNING",
@@ -85,7 +87,7 @@ def _http_load(envs: Path) -> Callable[[Plan], Side]:
 def _our_server(store: str, durability: str) -> Callable[[int, Path], Side]:
     def side(port: int, scratch: Path) -> Side:
         target = store or f"sqlite:///{scratch / 'lite.db'}"
-        command = [sys.executable, "-m", "orchestrator_lite", "serve", str(HERE / "ours" / "app.py")]
+        command = [_script("orchestrator-lite"), "serve", str(HERE / "ours" / "app.py")]
         env = {
             "ORCHESTRATOR_LITE_CLIENT_TOKEN": CLIENT_TOKEN,
             "ORCHESTRATOR_LITE_WORKER_TOKEN": WORKER_TOKEN,
@@ -101,10 +103,14 @@ def _our_worker(url: str, scratch: Path) -> Side:
         "AVTOMATIKA_URL": url,
         "AVTOMATIKA_WORKER_TOKEN": WORKER_TOKEN,
         "AVTOMATIKA_STATE_DIR": str(scratch),
-        "ORCHESTRATOR_SECRET_KEY": SECRET,
         "BENCH_SLOTS": str(SLOTS),
+        "PYTHONPATH": str(HERE / "ours"),
     }
-    return Side([sys.executable, "-m", "avtomatika_worker", "run", f"{HERE / 'ours' / 'skills.py'}:worker"], env)
+    return Side([_script("avtomatika-worker"), "run", "skills:worker", "--log-level", "warning"], env)
+
+
+def _script(name: str) -> str:
+    return str(Path(sysconfig.get_path("scripts")) / name)
 
 
 def _our_load(plan: Plan) -> Side:
@@ -116,16 +122,23 @@ def line_ups(names: Sequence[str], envs: Path) -> list[LineUp]:
     return [KNOWN[name](name, envs) for name in names]
 
 
+def _official(name: str, envs: Path) -> LineUp:
+    return LineUp(name, _official_server(envs), _official_worker(envs, SECRET), _http_load(envs))
+
+
+def _our_server_alone(name: str, envs: Path) -> LineUp:
+    return LineUp(name, _our_server("", "power"), _official_worker(envs, {}), _http_load(envs))
+
+
 KNOWN: dict[str, Callable[[str, Path], LineUp]] = {
-    "official": lambda name, envs: LineUp(name, _official_server(envs), _official_worker(envs), _http_load(envs)),
+    "official": _official,
     "ours": lambda name, _envs: LineUp(name, _our_server("", "power"), _our_worker, _our_load),
     "ours-process": lambda name, _envs: LineUp(name, _our_server("", "process"), _our_worker, _our_load),
     "ours-memory": lambda name, _envs: LineUp(name, _our_server("memory", "power"), _our_worker, _our_load),
     "ours-polled": lambda name, envs: LineUp(name, _our_server("", "power"), _our_worker, _http_load(envs)),
-    "our-server": lambda name, envs: LineUp(name, _our_server("", "power"), _official_worker(envs), _http_load(envs)),
-    "our-worker": lambda name, envs: LineUp(name, _official_server(envs), _our_worker, _http_load(envs)),
+    "our-server": _our_server_alone,
 }
-"""`ours-…` names where the store is not SQLite in `power` mode, or who loads; `our-…` the one side that is ours."""
+"""Beside `official` and `ours`: other stores, the polling load generator, and our server with the official worker."""
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 TICKS = os.sysconf("SC_CLK_TCK")
+PATIENCE = 300
+"""Seconds a phase may take; a job that never ends must not hold the run up for ever."""
 
 
 class BenchmarkError(Exception):
@@ -54,9 +57,12 @@ class Process:
         self.popen.stdin.flush()
 
     def hear(self, phase: str) -> dict[str, Any]:
-        """The next line of the process, a load generator, which must announce `phase`."""
+        """The next line of the process, a load generator, which must announce `phase` within `PATIENCE` seconds."""
         assert self.popen.stdout is not None
+        impatience = threading.Timer(PATIENCE, self.popen.kill)
+        impatience.start()
         line = self.popen.stdout.readline()
+        impatience.cancel()
         if not line:
             self.popen.wait()
             raise self.failure(f"ended with code {self.popen.returncode} before it was {phase}")
