@@ -23,7 +23,7 @@ def asked(step: Step, event: CancelAsked) -> None:
     if job.cancel_requested_at is not None:
         return
     step.update(cancel_requested_at=event.at)
-    step.note("worker_event:cancel_requested", event.at, snapshot={"tasks": held})
+    step.note("worker_event:cancel_requested", event.at, tasks=held)
     _drop_waiting(step, event)
 
 

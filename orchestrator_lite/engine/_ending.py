@@ -42,7 +42,7 @@ def end(step: Step, status: str, at: float, *, result: Any = None, **noted: Any)
         noted["completed_despite_cancel"] = True
     step.clear_timers.append(RESULT_TIMER)
     step.update(status=status, result=result, tasks={})
-    step.note("job_completed", at, snapshot={"error": step.job.error}, **noted)
+    step.note("job_completed", at, error=step.job.error, **noted)
 
 
 def fail(step: Step, status: str, at: float, *, code: str, message: str, details: Any = None, **noted: Any) -> None:

@@ -20,7 +20,8 @@ def lost(step: Step, event: LeaseLost) -> None:
         event.at,
         worker_id=event.standing.worker_id,
         attempt_number=event.standing.attempt,
-        snapshot={"task_id": event.task_id, "reason": event.reason},
+        task_id=event.task_id,
+        reason=event.reason,
     )
     if step.job.cancel_requested_at is None:
         step.requeue.append(Taken(event.task_id, event.standing.attempt, True))

@@ -63,7 +63,8 @@ def _add(step: Step, spec: TaskSpec, event: HandlerDone) -> None:
         event.at,
         duration_ms=event.duration_ms,
         attempt_number=1,
-        snapshot={"task_id": task_id, "task_info": described},
+        task_id=task_id,
+        task_info=described,
     )
 
 

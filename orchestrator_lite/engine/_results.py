@@ -99,7 +99,10 @@ def _record_late(step: Step, event: ResultArrived) -> None:
         event.at,
         worker_id=event.worker_id,
         attempt_number=event.attempt,
-        snapshot={"task_id": event.task_id, "status": event.status, "data": event.data, "error": event.error},
+        task_id=event.task_id,
+        status=event.status,
+        data=event.data,
+        error=event.error,
     )
 
 
@@ -116,7 +119,8 @@ def _tried_again(step: Step, event: ResultArrived, task: Task, attempt: int) -> 
         event.at,
         worker_id=event.worker_id,
         attempt_number=attempt,
-        snapshot={"task_id": event.task_id, "error": event.error},
+        task_id=event.task_id,
+        error=event.error,
     )
     step.drop.append(Taken(event.task_id, attempt))
     again = replace(task, attempt=attempt + 1, retries=task.retries + (0 if interrupted else 1))
@@ -147,7 +151,9 @@ def _finish_task(step: Step, event: ResultArrived, attempt: int) -> None:
         event.at,
         worker_id=event.worker_id,
         attempt_number=attempt,
-        snapshot={"task_id": event.task_id, "task_status": event.status, "error": event.error},
+        task_id=event.task_id,
+        task_status=event.status,
+        error=event.error,
     )
 
 

@@ -51,6 +51,6 @@ def fold(job: Job, event: Event) -> Step:
             _cancelling.asked(step, event)
         case TimerFired():
             _timers.fired(step, event)
-    if step.changed:
-        step.update(updated_at=event.at)
+    if step.changed or step.events:
+        step.update(updated_at=event.at, events=job.events + len(step.events))
     return step

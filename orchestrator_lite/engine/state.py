@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -22,7 +22,7 @@ class Client:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskSpec:
     """What a handler asked a worker for, in the words of the official dialect (`dispatch_task`)."""
 
@@ -59,7 +59,7 @@ class Task:
     waiting_for_retry: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Job:
     """Everything a job is. A job is never changed once a fold has given it back; the next fold works on a copy.
 
@@ -139,19 +139,13 @@ class Job:
     def copied(self) -> Job:
         """A shallow copy; its fields are replaced, never changed in place."""
         copy = object.__new__(Job)
-        for name in _FIELDS:
-            setattr(copy, name, getattr(self, name))
+        copy.__dict__.update(self.__dict__)
         return copy
-
-
-_FIELDS = tuple(f.name for f in fields(Job))
-_PLAIN_FIELDS = tuple(f.name for f in fields(Job) if f.name not in {"client", "tasks", "last_task"})
-_SPEC_FIELDS = tuple(f.name for f in fields(TaskSpec))
 
 
 def to_document(job: Job) -> bytes:
     """The job as the store keeps it."""
-    plain: dict[str, Any] = {name: getattr(job, name) for name in _PLAIN_FIELDS}
+    plain = dict(job.__dict__)
     plain["client"] = {"name": job.client.name, "plan": job.client.plan, "params": job.client.params}
     plain["tasks"] = {task_id: _task_document(task) for task_id, task in job.tasks.items()}
     plain["last_task"] = None if job.last_task is None else [job.last_task[0], spec_document(job.last_task[1])]
@@ -172,7 +166,7 @@ def from_document(doc: bytes) -> Job:
 
 def spec_document(spec: TaskSpec) -> dict[str, Any]:
     """A task's specification as plain JSON."""
-    return {name: getattr(spec, name) for name in _SPEC_FIELDS}
+    return dict(spec.__dict__)
 
 
 def _task_document(task: Task) -> dict[str, Any]:

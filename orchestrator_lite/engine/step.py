@@ -73,34 +73,44 @@ class Step:
         for name, value in values.items():
             setattr(self.job, name, value)
 
-    def note(self, event_type: str, at: float, *, snapshot: dict[str, Any] | None = None, **keys: Any) -> None:
-        """Add a history event with the keys of `spec/avtomatika.md` §5; those not given are null."""
+    def note(
+        self,
+        event_type: str,
+        at: float,
+        *,
+        state: str | None = None,
+        duration_ms: int | None = None,
+        previous_state: str | None = None,
+        next_state: str | None = None,
+        worker_id: str | None = None,
+        attempt_number: int | None = None,
+        **about: Any,
+    ) -> None:
+        """Add a history event with the keys of `spec/avtomatika.md` §5; `about` goes into its snapshot."""
         job = self.job
         self.events.append(
             {
-                "event_id": f"{job.id}:{job.events}",
+                "event_id": f"{job.id}:{job.events + len(self.events)}",
                 "job_id": job.id,
                 "client_token": None,
                 "timestamp": _iso(at),
-                "state": keys.pop("state", job.current_state),
+                "state": job.current_state if state is None else state,
                 "event_type": event_type,
-                "duration_ms": keys.pop("duration_ms", None),
-                "previous_state": keys.pop("previous_state", None),
-                "next_state": keys.pop("next_state", None),
-                "worker_id": keys.pop("worker_id", None),
-                "attempt_number": keys.pop("attempt_number", None),
+                "duration_ms": duration_ms,
+                "previous_state": previous_state,
+                "next_state": next_state,
+                "worker_id": worker_id,
+                "attempt_number": attempt_number,
                 "context_snapshot": {
                     "id": job.id,
                     "blueprint_name": job.blueprint,
                     "current_state": job.current_state,
                     "status": job.status,
                     "step": job.step,
-                    **keys,
-                    **(snapshot or {}),
+                    **about,
                 },
             }
         )
-        self.update(events=job.events + 1)
 
 
 @lru_cache(maxsize=16)
