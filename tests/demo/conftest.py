@@ -15,6 +15,8 @@ COMMAND = str(Path(sysconfig.get_path("scripts")) / "orchestrator-lite")
 class Demo:
     """`orchestrator-lite demo` in a folder of its own; what it leaves in the temporary folder can be seen."""
 
+    command = COMMAND
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.temporary = folder / "tmp"
