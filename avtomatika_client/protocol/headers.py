@@ -43,6 +43,6 @@ def parse_acks(value: str) -> list[tuple[str, int]]:
     pairs = []
     for item in value.split(","):
         task_id, _, attempt = item.strip().rpartition(":")
-        if task_id and attempt.isdigit():
+        if task_id and attempt.isascii() and attempt.isdigit() and len(attempt) < 10:
             pairs.append((task_id, int(attempt)))
     return pairs

@@ -48,7 +48,7 @@ class Held(Received):
     """A finished task whose result lies in the worker's journal."""
 
     task_id: str
-    attempt: int = 1
+    attempt: int = Field(default=1, ge=1, le=2**31 - 1)
 
 
 class Registration(Received):

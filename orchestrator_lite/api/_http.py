@@ -99,9 +99,14 @@ def checked(model: type[Model], value: dict[str, Any]) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ApiError(400, f"{field}: {first['msg']}" if field else str(first["msg"])) from error
+        raise refusal(error) from error
+
+
+def refusal(error: ValidationError) -> ApiError:
+    """The 400 that names the first field a model refused."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return ApiError(400, f"{field}: {first['msg']}" if field else str(first["msg"]))
 
 
 @asynccontextmanager
@@ -121,7 +126,7 @@ async def _disconnected(request: Request) -> None:
 
 def _deeper(value: Any, limit: int) -> bool:
     level = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         level = [item for holder in level for item in _items(holder)]
         if not level:
             return False

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from fastapi import APIRouter, Request
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from avtomatika_client.protocol import headers
@@ -26,10 +27,12 @@ from orchestrator_lite.api._http import (
     checked,
     core_of,
     read_object,
+    refusal,
     settings_of,
     until_gone,
 )
 from orchestrator_lite.api.public import FEATURES
+from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.step import Verdict
 from orchestrator_lite.runtime.changes import handed_out
 from orchestrator_lite.runtime.workers import Worker
@@ -54,8 +57,12 @@ async def next_task(request: Request) -> Response:
 @router.post("/_worker/tasks/result", responses={200: {"model": ResultReply}})
 async def result(request: Request) -> Response:
     """A task's result, flat or nested; judged by task and attempt."""
-    read = checked(TaskResult, await read_object(request)).flattened()
-    worker_id = read.worker_id or request.headers.get(headers.WORKER_ID) or "unknown"
+    read = checked(TaskResult, await read_object(request))
+    try:
+        read = read.flattened()
+    except ValidationError as error:
+        raise refusal(error) from error
+    worker_id = _valid(read.worker_id or request.headers.get(headers.WORKER_ID) or "unknown")
     _caller(request, worker_id, incarnation=read.incarnation)
     verdict = await core_of(request).desk.result(worker_id, read)
     return answer(_verdict(verdict))
@@ -81,7 +88,7 @@ async def heartbeat(request: Request) -> Response:
 @router.post("/_worker/workers/register", responses={200: {"model": Registered}})
 async def register(request: Request) -> Response:
     """Register a worker; a new incarnation of it replaces the old one."""
-    registration = checked(Registration, await read_object(request))
+    registration = checked(Registration, copied(await read_object(request)))
     await core_of(request).desk.register(registration)
     settings = settings_of(request)
     return answer(
@@ -95,8 +102,11 @@ async def register(request: Request) -> Response:
 
 
 def _worker_id(request: Request) -> str:
-    worker_id: str = request.path_params["worker_id"]
-    if not _WORKER_ID.match(worker_id):
+    return _valid(request.path_params["worker_id"])
+
+
+def _valid(worker_id: str) -> str:
+    if not _WORKER_ID.fullmatch(worker_id):
         raise ApiError(400, f"worker_id: must match {WORKER_ID_PATTERN}")
     return worker_id
 
@@ -133,7 +143,7 @@ async def _beat(request: Request) -> Heartbeat | None:
     if not await request.body():
         return None
     body = await read_object(request)
-    return checked(Heartbeat, body) if body else None
+    return checked(Heartbeat, copied(body)) if body else None
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
