@@ -6,6 +6,7 @@ A verdict is any 2xx (`ignored` too) and any 4xx that repeating cannot change; o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
@@ -55,6 +56,7 @@ class Delivery:
         self._clock = clock
         self._spawn = spawn
         self._settled = settled
+        self._woken = asyncio.Event()
         self._places = asyncio.Semaphore(IN_FLIGHT)
         self._owed: dict[Key, Finished] = {}
         self._untried: set[Key] = set()
@@ -90,7 +92,20 @@ class Delivery:
             if floor is None:
                 self._done(result)
             else:
-                await self._clock.sleep(backoff.next(floor))
+                await self._rest(backoff.next(floor), wakeable=not floor)
+
+    async def _rest(self, seconds: float, *, wakeable: bool) -> None:
+        if not wakeable:
+            await self._clock.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(seconds):
+                await self._woken.wait()
+
+    def wake(self) -> None:
+        """The server is there again: what waits because it was not, is sent now."""
+        self._woken.set()
+        self._woken = asyncio.Event()
 
     async def _try(self, result: Finished) -> float | None:
         """Send once; None when that was the verdict, else the least seconds to wait."""

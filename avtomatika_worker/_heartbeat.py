@@ -114,17 +114,18 @@ class Heart:
         """Say what was published last, and end."""
         self._last = True
         self.beat()
-        if not await self._has_ended(FAREWELL) and self._main_task is not None:
+        if not await self._has_ended(FAREWELL):
+            await self.close()
+
+    async def close(self) -> None:
+        """End without a word; does nothing after an end."""
+        if not self._ended.done() and self._main_task is not None:
             self._in_loop(self._main_task.cancel)
             await self._has_ended(FAREWELL)
 
     async def _has_ended(self, seconds: float) -> bool:
-        try:
-            async with self._clock.timeout(seconds):
-                await asyncio.shield(self._ended)
-        except TimeoutError:
-            return False
-        return True
+        await self._clock.wait_any((self._ended,), seconds)
+        return self._ended.done()
 
     def _in_loop(self, call: Callable[[], object]) -> None:
         if self._loop is not None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
-
-from pydantic import ValidationError
 
 from avtomatika_client._calls._flow import Reply
 from avtomatika_client._seam import AsyncTransport
 from avtomatika_client.errors import APIConnectionError, APITimeoutError
 from avtomatika_client.protocol.clock import Clock
-from avtomatika_client.protocol.worker import Command, HeartbeatReply
+from avtomatika_client.protocol.worker import Command
 from avtomatika_worker._acks import Acks
 from avtomatika_worker._backoff import Backoff
 from avtomatika_worker._channel import Channel
@@ -123,20 +122,20 @@ class Link:
             return
         self.acks.confirm(pulse.acks)
         try:
-            answer = HeartbeatReply.model_validate_json(reply.content)
-        except ValidationError:
-            # `null`: the server has forgotten us (`spec/avtomatika.md` §6.2).
-            if reply.content.strip() == b"null":
-                self.session.renew()
+            answer = json.loads(reply.content or b"{}")
+        except ValueError:
             return
-        if answer.require_full_sync:
+        # `null`: the server has forgotten us (`spec/avtomatika.md` §6.2).
+        if answer is None or (isinstance(answer, dict) and answer.get("require_full_sync")):
             self.session.renew()
-        for task_or_job in answer.cancel_task_ids:
+        for task_or_job in _texts(answer.get("cancel_task_ids") if isinstance(answer, dict) else None):
             self._host.cancel(self.server, task_or_job)
 
     async def _register(self) -> bool:
         await self.session.register(self._host.offer, self._holding, self._superseded)
-        self._host.publish(self.server)
+        if self.session.ready.is_set():
+            self.delivery.wake()
+            self._host.publish(self.server)
         return True
 
     def _holding(self) -> list[Ack]:
@@ -237,3 +236,7 @@ class Link:
         target = command.task_id or command.job_id
         if command.name == "cancel_task" and target:
             self._host.cancel(self.server, target, command.attempt)
+
+
+def _texts(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

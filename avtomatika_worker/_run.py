@@ -112,6 +112,7 @@ class Run:
             try:
                 await self._until_told(hub, heart)
             finally:
+                await heart.close()
                 for link in hub.links.values():
                     await link.close()
                 await hub.executors.close()

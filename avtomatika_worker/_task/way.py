@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
@@ -62,53 +61,54 @@ async def walk(execution: Execution, shop: Workshop, report: Report) -> Finished
     skill = admit(task, server, shop.skills, owed, now=shop.clock.now(), draining=shop.draining())
     if isinstance(skill, Finished):
         return skill
-    deadline = _deadline(task, skill, shop.clock)
-    context = Context(
+    own = shop.skill_slots.get(skill.name)
+    left = None if task.deadline is None else task.deadline - shop.clock.now()
+    must_end = None if left is None else shop.clock.monotonic() + left
+    if not await _enter(execution, own, left, shop):
+        return _never_started(execution)
+    # A skill's own limit counts from its start, the task's deadline does not wait for a slot.
+    seconds = _least(skill.timeout, None if must_end is None else must_end - shop.clock.monotonic())
+    try:
+        arguments = skill.plan.bind(task.params, _context(execution, skill, seconds, shop.clock, report))
+    except InvalidInputError as error:
+        _leave(execution, own, shop.slots)
+        return failed_by(task, server, error)
+    execution.started = True
+    code = shop.executors.start(skill, arguments, execution.cancellation)
+    code.add_done_callback(lambda _: _leave(execution, own, shop.slots))
+    outcome = await execute(code, execution.given_up, execution.cancellation, seconds, shop.clock)
+    return encode(execution.task, server, outcome, execution.cancellation.reason, skill.retry_on)
+
+
+def _context(
+    execution: Execution, skill: Skill[..., Any], seconds: float | None, clock: Clock, report: Report
+) -> Context:
+    task = execution.task
+    return Context(
         task_id=task.task_id,
         job_id=task.job_id,
         skill=skill.name,
         attempt=task.attempt,
-        deadline=deadline,
+        deadline=None if seconds is None else clock.monotonic() + seconds,
         cancellation=execution.cancellation,
-        report=partial(report, task),
-        clock=shop.clock,
+        report=lambda fraction, message: report(execution.task, fraction, message),
+        clock=clock,
     )
-    try:
-        arguments = skill.plan.bind(task.params, context)
-    except InvalidInputError as error:
-        return failed_by(task, server, error)
-    return await _run(execution, skill, arguments, deadline, shop)
 
 
-def _deadline(task: Task, skill: Skill[..., Any], clock: Clock) -> float | None:
-    limits = [] if skill.timeout is None else [skill.timeout]
-    if task.deadline is not None:
-        limits.append(task.deadline - clock.now())
-    return clock.monotonic() + min(limits) if limits else None
+def _least(*seconds: float | None) -> float | None:
+    """The shortest of these times; None is no limit."""
+    given = [limit for limit in seconds if limit is not None]
+    return max(0.0, min(given)) if given else None
 
 
-async def _run(
-    execution: Execution, skill: Skill[..., Any], arguments: dict[str, Any], deadline: float | None, shop: Workshop
-) -> Finished:
-    cancellation = execution.cancellation
-    if not await _enter(execution, skill, deadline, shop):
-        return _never_started(execution)
-    execution.started = True
-    code = shop.executors.start(skill, arguments, cancellation)
-    code.add_done_callback(lambda _: _leave(execution, shop.skill_slots.get(skill.name), shop.slots))
-    seconds = _left(deadline, shop.clock)
-    outcome = await execute(code, execution.given_up, cancellation, seconds, shop.clock)
-    return encode(execution.task, execution.server, outcome, cancellation.reason, skill.retry_on)
-
-
-async def _enter(execution: Execution, skill: Skill[..., Any], deadline: float | None, shop: Workshop) -> bool:
+async def _enter(execution: Execution, own: Slots | None, seconds: float | None, shop: Workshop) -> bool:
     """Take a place among all tasks and one among the skill's; False when the task should end before it has both."""
-    own = shop.skill_slots.get(skill.name)
     if own is None and (shop.slots.holds(execution) or shop.slots.take_now(execution)):
         return not execution.cancellation.requested
     taking = asyncio.create_task(_take(execution, own, shop.slots))
     execution.cancellation.bind(taking.cancel)
-    await shop.clock.wait_any((taking, execution.given_up), _left(deadline, shop.clock))
+    await shop.clock.wait_any((taking, execution.given_up), seconds)
     if not taking.done() and not execution.given_up.done():
         execution.cancellation.request(Reason.TIMEOUT)
     if not taking.done():
@@ -138,10 +138,6 @@ def _leave(execution: Execution, own: Slots | None, slots: Slots) -> None:
     if own is not None:
         own.release(execution)
     slots.release(execution)
-
-
-def _left(deadline: float | None, clock: Clock) -> float | None:
-    return None if deadline is None else max(0.0, deadline - clock.monotonic())
 
 
 def _never_started(execution: Execution) -> Finished:
