@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+# Importing the client first makes it check that the worker package is ours (another distribution has its import name).
+import avtomatika_client  # noqa: F401
+
 if TYPE_CHECKING:
     from orchestrator_lite.app import Orchestrator
     from orchestrator_lite.blueprint import Blueprint, BlueprintError, F, JobContext, StateMachineBlueprint
