@@ -99,19 +99,16 @@ class ActionFactory:
         Raises:
             ActionError: Another action was recorded, a transition leads nowhere, or `params` is no JSON object.
         """
-        spec = TaskSpec(
-            type=_skill_name(task_type),
-            params=_params(params),
-            transitions=self._transitions(transitions or {}),
-            dispatch_strategy=dispatch_strategy,
-            resource_requirements=None if resource_requirements is None else copied(dict(resource_requirements)),
-            timeout_seconds=timeout_seconds,
-            dispatch_timeout_seconds=dispatch_timeout_seconds,
-            result_timeout_seconds=result_timeout_seconds,
-            max_cost=max_cost,
-            priority=float(priority),
-        )
-        self._record(Dispatch(spec))
+        options = {
+            "dispatch_strategy": dispatch_strategy,
+            "resource_requirements": resource_requirements,
+            "timeout_seconds": timeout_seconds,
+            "dispatch_timeout_seconds": dispatch_timeout_seconds,
+            "result_timeout_seconds": result_timeout_seconds,
+            "max_cost": max_cost,
+            "priority": priority,
+        }
+        self._record(Dispatch(_spec(task_type, params, self._transitions(transitions or {}), options)))
 
     def dispatch_parallel(self, tasks: Sequence[Mapping[str, Any]], aggregate_into: str) -> None:
         """Have workers run several skills side by side, then enter `aggregate_into`.
@@ -138,30 +135,57 @@ class ActionFactory:
         return state
 
     def _transitions(self, transitions: Mapping[str, str]) -> dict[str, str]:
-        return {str(status): self._known(state, f"transitions[{status!r}]") for status, state in transitions.items()}
+        if not isinstance(transitions, Mapping):
+            raise ActionError(f"transitions: expected an object, got {type(transitions).__name__}")
+        plain = {str(status): self._known(state, f"transitions[{status!r}]") for status, state in transitions.items()}
+        copied(plain, "transitions")
+        return plain
 
 
-_BRANCH_OPTIONS = frozenset(TaskSpec.__dataclass_fields__) - {"type", "params"}
+_SECONDS = ("timeout_seconds", "dispatch_timeout_seconds", "result_timeout_seconds")
+_NUMBERS = (*_SECONDS, "max_cost", "priority")
+_LARGEST = 10**15
+"""Beyond every time, cost and priority; keeps them within what stores and dates can hold."""
+
+_OPTIONS = frozenset({"dispatch_strategy", "resource_requirements", *_NUMBERS})
 
 
 def _branch(index: int, task: Mapping[str, Any]) -> TaskSpec:
     if not isinstance(task, Mapping):
         raise ActionError(f"tasks[{index}]: expected an object, got {type(task).__name__}")
-    name = task.get("type", task.get("task_type"))
-    options = {key: value for key, value in task.items() if key in _BRANCH_OPTIONS and value is not None}
     try:
-        return TaskSpec(type=_skill_name(name), params=_params(task.get("params")), **copied(options))
+        return _spec(task.get("type", task.get("task_type")), task.get("params"), {}, task)
     except AvtomatikaError as error:
         raise ActionError(f"tasks[{index}]: {error}") from error
+
+
+def _spec(name: object, params: object, transitions: dict[str, str], options: Mapping[str, Any]) -> TaskSpec:
+    """A task that can be stored and queued, whatever the handler gave."""
+    given = {key: copied(options[key], key) for key in _OPTIONS if options.get(key) is not None}
+    for key in _NUMBERS:
+        _check_number(key, given.get(key, 1))
+    if not isinstance(given.get("dispatch_strategy", ""), str):
+        raise ActionError(f"dispatch_strategy: expected a text, got {given['dispatch_strategy']!r}")
+    if not isinstance(given.get("resource_requirements", {}), dict):
+        raise ActionError(f"resource_requirements: expected an object, got {given['resource_requirements']!r}")
+    return TaskSpec(type=_skill_name(name), params=_params(params), transitions=transitions, **given)
+
+
+def _check_number(key: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ActionError(f"{key}: expected a number, got {value!r}")
+    if not abs(value) < _LARGEST or (key in _SECONDS and value <= 0):
+        raise ActionError(f"{key}: {value} is out of range")
 
 
 def _skill_name(name: object) -> str:
     if not isinstance(name, str) or not name:
         raise ActionError(f"a task's type must be a skill's name, got {name!r}")
-    return name
+    plain: str = copied(str(name), "type")
+    return plain
 
 
-def _params(params: Mapping[str, Any] | None) -> dict[str, Any]:
+def _params(params: object) -> dict[str, Any]:
     if params is None:
         return {}
     if not isinstance(params, Mapping):

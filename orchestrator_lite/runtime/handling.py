@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
@@ -85,14 +86,22 @@ class Handling:
                 duration_ms=int((self._clock.monotonic() - began) * 1000),
             )
         except AvtomatikaError as error:
-            return self._failed(job, f"the handler of state {job.current_state!r}: {error}")
+            return self._failed(job, f"the handler of state {job.current_state!r}: {_said(error)}")
         except (Exception, SystemExit) as error:
             log.warning("handler of %s.%s raised", job.blueprint, job.current_state, exc_info=error)
-            text = f"the handler of state {job.current_state!r} raised {type(error).__name__}: {error}"
+            text = f"the handler of state {job.current_state!r} raised {type(error).__name__}: {_said(error)}"
             return self._failed(job, text)
 
     def _failed(self, job: Job, message: str) -> HandlerFailed:
         return HandlerFailed(at=self._clock.now(), step=job.step, message=message)
+
+
+def _said(error: BaseException) -> str:
+    """An error's text as JSON can hold it; one that cannot say its text has none."""
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode()
+    except Exception:
+        return ""
 
 
 async def _called(value: Any) -> Any:
@@ -109,7 +118,7 @@ def _context(job: Job, actions: ActionFactory) -> JobContext:
         current_state=job.current_state,
         initial_data=copied(job.initial_data),
         state_history=copied(job.state_history),
-        client=job.client,
+        client=replace(job.client, params=copied(job.client.params)),
         actions=actions,
         tracing_context=dict(job.tracing_context),
         aggregation_results=copied(job.aggregation_results),
