@@ -9,6 +9,7 @@ from orchestrator_lite.blueprint import Blueprint, BlueprintError
 
 DEFAULT_VERSION = "v1"
 _ENDPOINT = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_VERSION = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 
 
 class Blueprints:
@@ -65,4 +66,6 @@ def _paths(blueprint: Blueprint, where: str) -> list[str]:
     if not _ENDPOINT.fullmatch(endpoint):
         raise BlueprintError(f"{where}: api_endpoint {endpoint!r} must look like /jobs/my_flow")
     version = blueprint.api_version or DEFAULT_VERSION
+    if not _VERSION.fullmatch(version):
+        raise BlueprintError(f"{where}: api_version {version!r} must look like v1")
     return [f"/api/{version}{endpoint}"] + ([] if blueprint.api_version else [f"/api{endpoint}"])
