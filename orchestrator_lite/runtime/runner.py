@@ -156,8 +156,8 @@ class Runner:
     async def _commit(self, draft: Draft) -> None:
         now = self._clock.now()
         reserved: dict[str, Poll] = {}
-        change = draft.change(now, lambda queued, payload: self._placed(queued, payload, draft.job, now, reserved))
         try:
+            change = draft.change(now, lambda queued, payload: self._placed(queued, payload, draft.job, now, reserved))
             await self.store.commit(change)
         except BaseException:
             for poll in reserved.values():
