@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from orchestrator_lite import Blueprint
@@ -50,3 +51,21 @@ def fan(name: str = "fan", branches: int = 3) -> Blueprint:
     async def finished(): ...
 
     return flow
+
+
+def ending(flow: Blueprint, *states: str) -> Blueprint:
+    """The flow with these end states."""
+    for state in states:
+        flow.handler(state, is_end=True)(nothing)
+    return flow
+
+
+async def nothing() -> None: ...
+
+
+def line() -> int:
+    """The line this is called on."""
+    frame = inspect.currentframe()
+    assert frame is not None
+    assert frame.f_back is not None
+    return frame.f_back.f_lineno
