@@ -38,6 +38,7 @@ class Front:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+        scope = _at_root(scope)
         try:
             self._let_in(scope)
         except Refused as refused:
@@ -56,6 +57,15 @@ class Front:
             scope["client_identity"] = access.client(_header(scope, b"x-client-token"))
         elif path.startswith("/_worker/"):
             access.worker(_header(scope, b"x-worker-token"))
+
+
+def _at_root(scope: Scope) -> Scope:
+    """The connection as the routes see it: what is checked here must be the path they match, wherever it is mounted."""
+    root: str = scope.get("root_path", "")
+    if not root:
+        return scope
+    path: str = scope["path"]
+    return {**scope, "path": path.removeprefix(root) if path.startswith(root + "/") else path, "root_path": ""}
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:
