@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from avtomatika_client.protocol.errors import AvtomatikaError
 
@@ -18,6 +19,14 @@ GRACE = 3
 
 class ListenError(AvtomatikaError):
     """The address cannot be bound; the message says what to do."""
+
+
+class _Sockets(WebSocketsSansIOProtocol):
+    """WebSockets without their debug log: it shows every header, tokens too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn.debug = False
 
 
 class _Server(uvicorn.Server):
@@ -45,7 +54,7 @@ async def listening(app: Any, host: str, port: int, *, before_stop: Callable[[],
     bound = _bind(host, port)
     config = uvicorn.Config(
         app,
-        ws="websockets-sansio",
+        ws=_Sockets,
         lifespan="off",
         log_config=None,
         access_log=False,
