@@ -45,9 +45,8 @@ def _stop_on_signals() -> asyncio.Event:
     loop = asyncio.get_running_loop()
 
     def asked() -> None:
-        if stop.is_set():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)  # the next one acts as if nobody listened: it ends the process
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
