@@ -33,7 +33,19 @@ async def slow() -> str:
     await asyncio.sleep(1)
     return "slow but done"
 
-worker = Worker("app", skills=[work, slow])
+@skill
+async def stubborn() -> None:
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+@skill
+def stuck() -> None:
+    time.sleep(60)
+
+worker = Worker("app", skills=[work, slow, stubborn, stuck])
 named = Worker("app", worker_id="only-one", skills=[work])
 number = 5
 """
@@ -121,6 +133,18 @@ def test_sigterm_lets_the_task_finish_and_exits_with_0(folder: Path):
     assert statuses[-1] == "offline"
 
 
+@pytest.mark.parametrize("kind", ["stubborn", "stuck"])
+def test_code_that_does_not_end_does_not_keep_the_process(folder: Path, kind: str):
+    with Peer() as peer, process(folder, peer) as worker:
+        peer.hand_out(a_task(type=kind))
+        peer.wait(lambda: len(peer.of("poll")) == 2)
+        worker.send_signal(signal.SIGTERM)
+        peer.wait(lambda: any(beat.body["status"] == "draining" for beat in peer.of("heartbeat")))
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+    assert peer.results[0]["error"]["code"] == "INTERRUPTED"
+
+
 def test_a_superseded_process_exits_with_1(folder: Path):
     with Peer() as peer, process(folder, peer) as worker:
         peer.wait(lambda: peer.open_polls == 1)
@@ -153,7 +177,7 @@ def test_the_command_runs_a_worker_and_shows_its_skills(folder: Path):
         assert worker.wait(20) == 0
     assert peer.of("poll")[0].headers["x-worker-token"] == "other"
     shown = json.loads(command(folder, "skills", "app:worker").stdout)
-    assert [skill["name"] for skill in shown] == ["work", "slow"]
+    assert [skill["name"] for skill in shown] == ["work", "slow", "stubborn", "stuck"]
 
 
 @pytest.mark.parametrize(

@@ -309,3 +309,77 @@ def test_progress_of_a_plain_function_needs_no_await_and_no_socket():
 
     [result] = answered(work, a_task())
     assert result["data"] == 1
+
+
+def test_W4_a_deadline_that_passes_in_the_queue_is_a_timeout_too():
+    gate = asyncio.Event()
+    ran = []
+
+    @skill(name="work", max_concurrent=1)
+    async def work(number: int) -> None:
+        ran.append(number)
+        await gate.wait()
+
+    async def body() -> None:
+        async with working(peer, skills=[work]):
+            peer.hand_out(a_task(task_id="t1", params={"number": 1}))
+            await peer.until(lambda: len(peer.of("poll")) == 2)
+            peer.hand_out(a_task(task_id="t2", params={"number": 2}, deadline=SYSTEM_CLOCK.now() + 0.3))
+            await peer.until(lambda: len(peer.results) == 1)
+            gate.set()
+            await peer.until(lambda: len(peer.results) == 2)
+
+    with Peer() as peer:
+        run(body())
+    assert peer.results[0]["error"]["code"] == "TIMEOUT_ERROR"
+    assert ran == [1]
+
+
+def test_details_that_are_no_json_do_not_hide_the_error():
+    @skill(name="work")
+    async def work() -> None:
+        raise PermanentError("broken", details={"handle": object()})
+
+    @skill(name="work")
+    async def mute() -> None:
+        raise Mute
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    [result] = answered(work, a_task())
+    assert result["error"] == {"code": "PERMANENT_ERROR", "message": "broken", "details": None}
+    [result] = answered(mute, a_task())
+    assert result["error"]["message"] == "Mute"
+
+
+def test_params_of_ten_megabytes_and_deep_nesting_are_no_danger():
+    @skill(name="work")
+    async def work(params: dict[str, Any]) -> int:
+        return len(params["x"])
+
+    deep: list[Any] = []
+    for _ in range(150):
+        deep = [deep]
+    large, nested = answered(
+        work, a_task(task_id="t1", params={"x": "y" * 10_000_000}), a_task(task_id="t2", params={"x": deep})
+    )
+    assert large["data"] == 10_000_000
+    assert nested["data"] == 1
+
+
+def test_a_mistake_of_the_worker_itself_is_answered_too(monkeypatch, caplog):
+    from avtomatika_worker import _hub
+
+    @skill(name="work")
+    async def work() -> int:
+        return 1
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("our own bug")
+
+    monkeypatch.setattr(_hub, "walk", broken)
+    [result] = answered(work, a_task())
+    assert result["error"]["code"] == "TRANSIENT_ERROR"
+    assert "our own bug" in result["error"]["message"]
