@@ -70,7 +70,7 @@ def main() -> None:
     try:
         app()
     except AvtomatikaError as error:
-        typer.echo(f"orchestrator-lite: {error}", err=True)
+        typer.echo(f"orchestrator-lite: {' '.join(str(error).splitlines())}", err=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
