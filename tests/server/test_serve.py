@@ -1,0 +1,231 @@
+"""`orchestrator-lite serve` as a real process."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CLIENT = {"X-Client-Token": "dev-client-token"}
+WORKER = {"X-Worker-Token": "dev-worker-token"}
+PROMPTLY = 2.5
+"""Seconds a stop may take; connections that are not answered are cut after three."""
+
+FLOW = """
+from orchestrator_lite import Blueprint
+
+flow = Blueprint("greet", api_endpoint="/jobs/greet")
+
+@flow.handler(is_start=True)
+async def start(actions):
+    actions.dispatch_task("greet", transitions={"success": "finished"})
+
+@flow.handler(is_end=True)
+async def finished(): ...
+"""
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Path:
+    file = tmp_path / "flow.py"
+    file.write_text(FLOW)
+    return file
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "orchestrator_lite", *(str(argument) for argument in arguments)]
+
+
+@contextmanager
+def serving(*arguments: object, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """The process, its URL, and what it logs."""
+    env = {**os.environ, **environment}
+    with subprocess.Popen(command("serve", *arguments), stderr=subprocess.PIPE, text=True, env=env) as process:
+        lines: list[str] = []
+        try:
+            assert process.stderr is not None
+            for text in process.stderr:
+                lines.append(text)
+                if found := re.search(r"listening on (http://\S+)", text):
+                    break
+            else:
+                raise AssertionError("".join(lines))
+            reader = threading.Thread(target=lambda: lines.extend(process.stderr or ()))
+            reader.start()
+            yield process, found[1], lines
+        finally:
+            process.kill()
+            process.wait()
+            reader.join()
+
+
+def refused(*arguments: object, **environment: str) -> str:
+    """The one line a command ends with, at exit code 2."""
+    env = {**os.environ, **environment}
+    done = subprocess.run(command("serve", *arguments), capture_output=True, text=True, env=env, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    (text,) = done.stderr.splitlines()
+    assert text.startswith("orchestrator-lite: ")
+    return text.removeprefix("orchestrator-lite: ")
+
+
+def test_it_starts_says_where_and_with_which_tokens_and_serves(flow):
+    with serving(flow, "--port", 0) as (process, url, lines):
+        reply = httpx.post(f"{url}/api/v1/jobs/greet", json={"initial_data": {}}, headers=CLIENT, trust_env=False)
+        assert reply.status_code == 202
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    log = "".join(lines)
+    assert url.startswith("http://127.0.0.1:")
+    assert "dev-client-token" in log
+    assert "dev-worker-token" in log
+    assert log.count("\n") < 6, "one line each for the address, the tokens, the stop"
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_promptly_with_a_poll_a_wait_and_a_socket_open(flow, number):
+    with serving(flow, "--port", 0) as (process, url, lines), httpx.Client(base_url=url, trust_env=False) as http:
+        http.post("/_worker/workers/register", json={"worker_id": "w1", "supported_skills": ["x"]}, headers=WORKER)
+        job_id = http.post("/api/v1/jobs/greet", json={}, headers=CLIENT).json()["job_id"]
+        held = [ask(url, "/_worker/workers/w1/tasks/next", WORKER), ask(url, f"/api/v1/jobs/{job_id}?wait=60", CLIENT)]
+        ws = url.replace("http://", "ws://") + "/_worker/ws/w1"
+        with connect(ws, additional_headers=WORKER, proxy=None) as channel:
+            for _ in range(3):  # answered after what was sent before them has been read
+                assert http.get("/_public/status").status_code == 200
+            began = SYSTEM_CLOCK.monotonic()
+            process.send_signal(number)
+            assert process.wait(timeout=20) == 0
+            assert SYSTEM_CLOCK.monotonic() - began < PROMPTLY
+            with pytest.raises(ConnectionClosed) as closed:
+                channel.recv(timeout=5)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code in {1001, 1012}
+        assert [status_of(connection) for connection in held] == [204, 200]
+    assert "Traceback" not in "".join(lines)
+
+
+def ask(url: str, path: str, headers: dict[str, str]) -> socket.socket:
+    """Send a request that the server will hold."""
+    host, port = url.removeprefix("http://").split(":")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {"Host": f"{host}:{port}", **headers}.items())
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
+    return connection
+
+
+def status_of(connection: socket.socket) -> int:
+    """The status of the answer that has come."""
+    with connection:
+        return int(connection.recv(65536).split()[1])
+
+
+def test_what_it_stored_is_there_at_the_next_start(flow, tmp_path):
+    store = f"sqlite:///{tmp_path / 'lite.db'}"
+    with serving(flow, "--port", 0, "--store", store) as (process, url, _):
+        reply = httpx.post(f"{url}/api/v1/jobs/greet", json={"initial_data": {"a": 1}}, headers=CLIENT, trust_env=False)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    with serving(flow, ORCHESTRATOR_LITE_PORT="0", ORCHESTRATOR_LITE_STORE=store) as (_, url, _):
+        job = httpx.get(f"{url}/api/v1/jobs/{reply.json()['job_id']}", headers=CLIENT, trust_env=False).json()
+        assert (job["status"], job["initial_data"]) == ("waiting_for_worker", {"a": 1})
+
+
+def test_configured_tokens_are_taken_from_the_environment_and_never_logged(flow):
+    tokens = {"ORCHESTRATOR_LITE_CLIENT_TOKEN": "secret-1", "ORCHESTRATOR_LITE_WORKER_TOKEN": "secret-2"}
+    with serving(flow, "--port", 0, **tokens) as (process, url, lines):
+        for token, status in (("secret-1", 200), ("dev-client-token", 401)):
+            reply = httpx.get(f"{url}/api/v1/workers", headers={"X-Client-Token": token}, trust_env=False)
+            assert reply.status_code == status
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+    assert "secret" not in "".join(lines)
+    assert "dev-client-token" not in "".join(lines)
+
+
+def test_a_port_in_use_is_one_line(flow):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = refused(flow, "--port", port)
+    assert f"127.0.0.1:{port}" in text
+    assert "--port" in text
+
+
+def test_bound_to_others_without_credentials_is_one_line(flow):
+    assert "ORCHESTRATOR_LITE_CLIENT_TOKEN" in refused(flow, "--host", "0.0.0.0", "--port", 0)
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    assert "no such file" in refused(tmp_path / "nothing.py")
+
+
+@pytest.mark.parametrize(
+    ("source", "at", "words"),
+    [
+        ("x = 1\n", None, "defines no blueprint"),
+        ("x = 1\ndef broken(:\n", 2, "SyntaxError"),
+        ("x = 1\n\nimport no_such_module_anywhere\n", 3, "no_such_module_anywhere"),
+        ("def f():\n    raise ValueError('two\\nlines')\n\nf()\n", 2, "two"),
+        ("from orchestrator_lite import Blueprint\n\nflow = Blueprint('flow')\n", 3, "no start"),
+        (FLOW.replace('"finished"', '"nowhere"'), 8, "'nowhere'"),
+        ("import sys\nsys.exit('enough')\n", 2, "enough"),
+    ],
+    ids=["none", "syntax", "import", "two lines", "no start", "nowhere", "exit"],
+)
+def test_a_file_that_cannot_be_served_is_one_line_with_its_place(tmp_path, source, at, words):
+    file = tmp_path / "wrong.py"
+    file.write_text(source)
+    text = refused(file)
+    assert str(file) + ("" if at is None else f":{at}") in text
+    assert words in text
+
+
+def test_two_files_with_the_same_blueprint_are_one_line(flow, tmp_path):
+    other = tmp_path / "other.py"
+    other.write_text(FLOW)
+    text = refused(flow, other)
+    assert text.startswith(f"{other}:4: ")
+    assert f"{flow}:4" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--store", "redis://:password@host"], "redis"),
+        (["--durability", "none"], "durability"),
+        (["--port", "70000"], "port"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_one_line(flow, arguments, words):
+    text = refused(flow, *arguments)
+    assert words in text
+    assert "password" not in text
+
+
+def test_a_setting_of_the_environment_that_makes_no_sense_is_one_line(flow):
+    assert "handler_time_limit" in refused(flow, ORCHESTRATOR_LITE_HANDLER_TIME_LIMIT="soon")
+
+
+def test_the_store_of_a_running_server_is_refused_in_one_line(flow, tmp_path):
+    store = f"sqlite:///{tmp_path / 'lite.db'}"
+    with serving(flow, "--port", 0, "--store", store):
+        assert str(tmp_path / "lite.db") in refused(flow, "--port", 0, "--store", store)
