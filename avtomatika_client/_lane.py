@@ -44,7 +44,8 @@ class Lane(Generic[Pool, Gate]):
 
     def pool(self, url: str) -> Pool:
         """The pool for an absolute URL."""
-        origin = url[: url.find("/", len("https://"))]
+        end = url.find("/", len("https://"))
+        origin = url if end < 0 else url[:end]
         pool = self._by_origin.get(origin)
         if pool is None:
             route = Route.to(origin)

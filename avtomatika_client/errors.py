@@ -164,7 +164,7 @@ class NotSupportedByServerError(AvtomatikaError):
     """This server does not offer the call."""
 
 
-class JobFailed(AvtomatikaError):  # noqa: N818  # the tour's name
+class JobFailed(AvtomatikaError):  # the tour's name
     """The job ended, but not well.
 
     Attributes:
@@ -190,7 +190,7 @@ class JobFailed(AvtomatikaError):  # noqa: N818  # the tour's name
         self.error = error
 
 
-class WaitTimeout(AvtomatikaError):  # noqa: N818  # the tour's name
+class WaitTimeout(AvtomatikaError):  # the tour's name
     """The wait ended before the job did; the job goes on.
 
     Attributes:
@@ -213,7 +213,7 @@ class WaitTimeout(AvtomatikaError):  # noqa: N818  # the tour's name
         self.timeout = timeout
 
 
-class ClientBoundToOtherLoop(AvtomatikaError):  # noqa: N818  # the tour's name
+class ClientBoundToOtherLoop(AvtomatikaError):  # the tour's name
     """This AsyncClient was first used in another event loop; make one per loop."""
 
 

@@ -38,9 +38,15 @@ Timeout: TypeAlias = float | Literal[Unset.UNSET] | None
 
 @dataclass(slots=True)
 class ServerFacts:
-    """What was learned of the server: its features, None until it was asked."""
+    """What the copies of one client know together.
+
+    Attributes:
+        features: What the server can do beyond the seed protocol; None until it was asked.
+        waits: One object per wait that is under way, in whichever thread or task.
+    """
 
     features: frozenset[str] | None = None
+    waits: set[object] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,7 @@ class Session:
         clock: Whose seconds all timeouts are.
         timeout: Seconds a call may take in all, where it does not say; None: without end.
         retry: When to try again.
-        facts: What was learned of the server; shared by copies of a client.
+        facts: What the copies of one client know together.
     """
 
     base_url: str

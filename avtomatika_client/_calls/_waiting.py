@@ -27,6 +27,12 @@ HOLD: Final = 25.0
 GRACE: Final = 10.0
 """Seconds beyond the hold after which a reply counts as lost."""
 
+FREE_HOLDS: Final = 32
+"""Waits of one client up to which each is held in full: half of the places that long exchanges have."""
+
+ROTATION: Final = 5.0
+"""Seconds within which every wait beyond those has its turn, so that none starves behind slower jobs."""
+
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 5.0
 LONGEST_OUTAGE_PAUSE: Final = 2.0
@@ -68,14 +74,22 @@ def wait_for_end(session: Session, ref: JobRef, budget: Budget) -> Flow[Job]:
         WaitTimeout: The time was up first.
         APIStatusError: The server refused to tell.
     """
-    once = replace(session, retry=_ONCE)
+    mark = object()
+    session.facts.waits.add(mark)
+    try:
+        return (yield from _until_ended(replace(session, retry=_ONCE), ref, budget))
+    finally:
+        session.facts.waits.discard(mark)
+
+
+def _until_ended(session: Session, ref: JobRef, budget: Budget) -> Flow[Job]:
     outage, rests = Outage(), pauses(FIRST_PAUSE, LONGEST_PAUSE)
     job: Job | None = None
     while not budget.is_over:
         asked = session.clock.monotonic()
         try:
-            held = yield from can_wait(once, _inner(once, budget))
-            job = yield from _look(once, ref, budget, held=held)
+            held = yield from can_wait(session, _inner(session, budget))
+            job = yield from _look(session, ref, budget, held=held)
             if job.is_final:
                 return job
             outage.over()
@@ -129,8 +143,13 @@ def timed_out(budget: Budget, job: Job | None, ref: JobRef | None, outage: Outag
 
 
 def _look(session: Session, ref: JobRef, budget: Budget, *, held: bool) -> Flow[Job]:
-    hold = budget.at_most(HOLD) if held else None
+    hold = budget.at_most(_fair_hold(session)) if held else None
     return (yield from get(session, ref, _inner(session, budget, hold or 0.0), hold=hold))
+
+
+def _fair_hold(session: Session) -> float:
+    waits = len(session.facts.waits)
+    return HOLD if waits <= FREE_HOLDS else ROTATION * FREE_HOLDS / waits
 
 
 def _inner(session: Session, budget: Budget, hold: float = 0.0) -> Budget:

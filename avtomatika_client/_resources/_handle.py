@@ -20,13 +20,13 @@ class _Handle:
 
     def __init__(self, session: Session, ref: JobRef, state: Job | None = None) -> None:
         self._session = session
-        self.ref = ref
+        self._ref = ref
         self._state = state
 
     @property
     def id(self) -> str:
         """The job's id; `client.jobs.handle(id)` restores the handle."""
-        return self.ref.id
+        return self._ref.id
 
     @property
     def state(self) -> Job | None:
@@ -44,13 +44,13 @@ class _Handle:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r} status={self.status and str(self.status)!r}>"
 
-    def took(self, state: Job) -> Self:
+    def _took(self, state: Job) -> Self:
         """Remember a state that was read."""
         self._state = state
         return self
 
     def _waited(self, timeout: float | None) -> Flow[Job]:
-        return waiting.wait_for_end(self._session, self.ref, Budget(self._session.clock, timeout))
+        return waiting.wait_for_end(self._session, self._ref, Budget(self._session.clock, timeout))
 
     @property
     def _has_ended(self) -> bool:
@@ -79,7 +79,7 @@ class JobHandle(_Handle):
         Raises:
             NotFoundError: The server does not know the job.
         """
-        return self.took(self._caller.run(calls.get(self._session, self.ref, self._session.budget(timeout))))
+        return self._took(self._caller.run(calls.get(self._session, self._ref, self._session.budget(timeout))))
 
     def wait(self, timeout: float | None = None) -> Self:
         """Wait until the job has ended, well or not; returns this handle.
@@ -92,7 +92,7 @@ class JobHandle(_Handle):
         Raises:
             WaitTimeout: The time was up; the job goes on.
         """
-        return self if self._has_ended else self.took(self._caller.run(self._waited(timeout)))
+        return self if self._has_ended else self._took(self._caller.run(self._waited(timeout)))
 
     def result(self, timeout: float | None = None) -> JSON:
         """Wait until the job has ended and give what it returned.
@@ -120,7 +120,7 @@ class JobHandle(_Handle):
             WaitTimeout: The cancellation was accepted, but the job did not end in time.
         """
         budget = self._session.budget(timeout)
-        reply = self._caller.run(calls.cancel(self._session, self.ref, budget))
+        reply = self._caller.run(calls.cancel(self._session, self._ref, budget))
         if wait:
             self.wait(budget.left)
         return reply
@@ -134,7 +134,7 @@ class JobHandle(_Handle):
         Raises:
             NotSupportedByServerError: Releases before 1.0b14 serve no history.
         """
-        return self._caller.run(calls.history(self._session, self.ref, timeout))
+        return self._caller.run(calls.history(self._session, self._ref, timeout))
 
 
 class AsyncJobHandle(_Handle):
@@ -159,7 +159,7 @@ class AsyncJobHandle(_Handle):
         Raises:
             NotFoundError: The server does not know the job.
         """
-        return self.took(await self._caller.run(calls.get(self._session, self.ref, self._session.budget(timeout))))
+        return self._took(await self._caller.run(calls.get(self._session, self._ref, self._session.budget(timeout))))
 
     async def wait(self, timeout: float | None = None) -> Self:
         """Wait until the job has ended, well or not; returns this handle.
@@ -172,7 +172,7 @@ class AsyncJobHandle(_Handle):
         Raises:
             WaitTimeout: The time was up; the job goes on.
         """
-        return self if self._has_ended else self.took(await self._caller.run(self._waited(timeout)))
+        return self if self._has_ended else self._took(await self._caller.run(self._waited(timeout)))
 
     async def result(self, timeout: float | None = None) -> JSON:
         """Wait until the job has ended and give what it returned.
@@ -200,7 +200,7 @@ class AsyncJobHandle(_Handle):
             WaitTimeout: The cancellation was accepted, but the job did not end in time.
         """
         budget = self._session.budget(timeout)
-        reply = await self._caller.run(calls.cancel(self._session, self.ref, budget))
+        reply = await self._caller.run(calls.cancel(self._session, self._ref, budget))
         if wait:
             await self.wait(budget.left)
         return reply
@@ -214,7 +214,7 @@ class AsyncJobHandle(_Handle):
         Raises:
             NotSupportedByServerError: Releases before 1.0b14 serve no history.
         """
-        return await self._caller.run(calls.history(self._session, self.ref, timeout))
+        return await self._caller.run(calls.history(self._session, self._ref, timeout))
 
 
 def _result(state: Job | None) -> JSON:

@@ -152,10 +152,10 @@ class Jobs:
         return JobHandle(self._caller, self._caller.run(calls.submit(self._caller.session, new, timeout)))
 
     def _completed(self, jobs: dict[str, JobHandle], budget: Budget) -> Iterator[JobHandle]:
-        left = deque(job.ref for job in jobs.values())
+        left = deque(job._ref for job in jobs.values())  # noqa: SLF001
         while left:
             ref, state = self._caller.run(waiting.next_ended(self._caller.session, left, budget))
-            yield jobs[ref.id].took(state)
+            yield jobs[ref.id]._took(state)  # noqa: SLF001
 
 
 class AsyncJobs:
@@ -281,10 +281,10 @@ class AsyncJobs:
         return AsyncJobHandle(self._caller, await self._caller.run(calls.submit(self._caller.session, new, timeout)))
 
     async def _completed(self, jobs: dict[str, AsyncJobHandle], budget: Budget) -> AsyncIterator[AsyncJobHandle]:
-        left = deque(job.ref for job in jobs.values())
+        left = deque(job._ref for job in jobs.values())  # noqa: SLF001
         while left:
             ref, state = await self._caller.run(waiting.next_ended(self._caller.session, left, budget))
-            yield jobs[ref.id].took(state)
+            yield jobs[ref.id]._took(state)  # noqa: SLF001
 
     async def _submit_all(self, new_jobs: Sequence[NewJob], budget: Budget | None) -> list[AsyncJobHandle]:
         handles: dict[int, AsyncJobHandle] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections import defaultdict
@@ -43,7 +44,7 @@ class Answer:
     """What to answer, and how badly.
 
     `drop`: close the connection in place of answering; `stall`: answer only once the peer is released;
-    `drip`: seconds between the bytes of the answer; `close`: close the connection afterwards.
+    `after`: seconds before the answer; `drip`: seconds between its bytes; `close`: close the connection afterwards.
     """
 
     status: int = 200
@@ -51,6 +52,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     drop: bool = False
     stall: bool = False
+    after: float = 0.0
     drip: float = 0.0
     close: bool = False
 
@@ -147,7 +149,10 @@ class Peer:
     async def _stop(self) -> None:
         self._server.close()
         self._released.set()
-        await self._cut()
+        # A connection that was accepted a moment ago has a task, but no writer yet.
+        while len(asyncio.all_tasks()) > 1:
+            await self._cut()
+            await SYSTEM_CLOCK.sleep(0)
         await self._server.wait_closed()
 
     async def _cut(self) -> None:
@@ -196,6 +201,10 @@ class Peer:
             return False
         if answer.stall:
             await self._released.wait()
+        if answer.after:
+            with contextlib.suppress(TimeoutError):
+                async with SYSTEM_CLOCK.timeout(answer.after):
+                    await self._released.wait()
         for chunk in _chunks(answer):
             writer.write(chunk)
             await writer.drain()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
 
-from avtomatika_client import JobFailed, NotFoundError, PermissionDeniedError, ServerError, WaitTimeout
+from avtomatika_client import AsyncClient, JobFailed, NotFoundError, PermissionDeniedError, ServerError, WaitTimeout
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from tests.client._peer import DROP, NO_ROUTE, STALL, STATUS, Answer, reply, text
+from tests.client._peer import DROP, NO_ROUTE, STALL, STATUS, Answer, Seen, reply, text
+from tests.conftest import run
 
 JOB = "/api/v1/jobs/j1"
 RUNNING = reply({"id": "j1", "status": "running"})
@@ -152,3 +154,30 @@ def test_as_completed_ends_at_its_deadline(peer, face):
     client = face.client(peer.url)
     with pytest.raises(WaitTimeout, match=r"within 0\.4 s"):
         face.list(client.jobs.as_completed([client.jobs.handle("j1"), client.jobs.handle("j2")], timeout=0.4))
+
+
+def test_many_waits_take_turns_so_that_none_starves_behind_slower_jobs(peer):
+    """A hundred jobs that never end are waited for; what ended long ago is still known within seconds."""
+    peer.on("GET", STATUS, CAN_WAIT)
+
+    def hold(seen: Seen) -> Answer:
+        return Answer(200, RUNNING.body, RUNNING.headers, after=float(seen.query["wait"][0]))
+
+    for number in range(100):
+        peer.on("GET", f"/api/v1/jobs/slow{number}", hold)
+    peer.on("GET", JOB, DONE)
+
+    async def body() -> float:
+        async with AsyncClient(peer.url) as client:
+            await client.status()
+            slow = [asyncio.create_task(client.jobs.handle(f"slow{n}").wait()) for n in range(100)]
+            await asyncio.to_thread(peer.wait_for, 1, "GET", "/api/v1/jobs/slow63")
+            began = SYSTEM_CLOCK.monotonic()
+            assert await client.jobs.handle("j1").result(timeout=20) == 42
+            took = SYSTEM_CLOCK.monotonic() - began
+            for task in slow:
+                task.cancel()
+            await asyncio.gather(*slow, return_exceptions=True)
+            return took
+
+    assert run(body()) < 8.0
