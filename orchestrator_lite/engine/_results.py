@@ -136,7 +136,8 @@ def _tried_again(step: Step, event: ResultArrived, task: Task, attempt: int) -> 
 
 def _backoff(event: ResultArrived, retries: int) -> float:
     """Seconds until the next attempt: 0.5, 1, 2, or at least what the worker asks for."""
-    asked = (event.error or {}).get("retry_after")
+    details = (event.error or {}).get("details")
+    asked = details.get("retry_after") if isinstance(details, dict) else None
     wait = 0.5 * 2.0 ** (retries - 1)
     return max(wait, float(asked)) if isinstance(asked, int | float) and 0 <= asked <= 86_400 else wait
 
