@@ -41,7 +41,8 @@ def end(step: Step, status: str, at: float, *, result: Any = None, **noted: Any)
     if job.cancel_requested_at is not None and status != "cancelled":
         noted["completed_despite_cancel"] = True
     step.clear_timers.append(RESULT_TIMER)
-    step.update(status=status, result=result, tasks={})
+    error = None if status == "finished" else job.error  # a failure that a transition made good is none any more
+    step.update(status=status, result=result, error=error, tasks={})
     step.note("job_completed", at, error=step.job.error, **noted)
 
 
