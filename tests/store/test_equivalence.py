@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypothesis import given, settings, strategies as st
 
@@ -15,18 +15,43 @@ from tests.store.rows import NOW, event, job, task
 from tests.store.test_sqlite_groups import all_waiting, busy
 
 if TYPE_CHECKING:
-    from orchestrator_lite.store import Store
+    from collections.abc import Callable
+
+    from orchestrator_lite.store import Store, TaskRow
 
 # Few names, so that verbs meet the same rows again and again.
 jobs = st.sampled_from(["j1", "j2", "j3"])
-tasks = st.sampled_from(["t1", "t2", "t3", "t4", "t5"])
+tasks = st.sampled_from([f"t{number}" for number in range(12)])
 workers = st.sampled_from(["w1", "w2"])
 starts = st.sampled_from(["i1", "i2", None])
 skills = st.sampled_from(["a", "b", "c"])
 attempts = st.integers(1, 3)
 times = st.integers(0, 9).map(lambda seconds: NOW + seconds)
 limits = st.integers(0, 4)
-refs = st.builds(TaskRef, tasks, attempts, st.sampled_from([None, None, True, False]))
+
+
+class Live(NamedTuple):
+    """Stands for one of the tasks that are live when its verb's turn comes, and `make` says as what."""
+
+    index: int
+    make: Callable[[TaskRow], object]
+
+
+def live(*makers: Callable[[TaskRow], object]) -> st.SearchStrategy[Live]:
+    return st.builds(Live, st.integers(0, 4), st.sampled_from(makers))
+
+
+# Most refer to a task as it is; the others are made up.
+refs = st.one_of(
+    live(lambda one: TaskRef(one.task_id, one.attempt), lambda one: TaskRef(one.task_id, one.attempt, bool(one.until))),
+    live(lambda one: TaskRef(one.task_id, one.attempt), lambda one: TaskRef(one.task_id, one.attempt, bool(one.until))),
+    st.builds(TaskRef, tasks, attempts, st.sampled_from([None, True, False])),
+)
+held = st.one_of(live(lambda one: (one.task_id, one.attempt)), st.tuples(tasks, attempts))
+renewals = st.one_of(
+    live(lambda one: Renewal(task_id=one.task_id, attempt=one.attempt, worker_id=one.worker_id or "w1", until=NOW + 4)),
+    st.builds(Renewal, task_id=tasks, attempt=attempts, worker_id=workers, until=times),
+)
 queued_tasks = st.builds(
     task, tasks, jobs, skill=skills, priority=st.sampled_from([0.0, 1.0, -2.5]), attempt=attempts, spent=st.booleans()
 )
@@ -56,12 +81,11 @@ commits = st.tuples(
         }
     ),
 )
-renewals = st.builds(Renewal, task_id=tasks, attempt=attempts, worker_id=workers, until=times)
 others = st.one_of(
     st.tuples(st.just("lease"), workers, starts, few(skills, 3), times, limits),
     st.tuples(st.just("renew"), few(renewals, 3)),
     st.tuples(st.just("hand_back"), few(refs, 3)),
-    st.tuples(st.just("take_over"), workers, st.sampled_from(["i1", "i2"]), few(st.tuples(tasks, attempts), 3), times),
+    st.tuples(st.just("take_over"), workers, st.sampled_from(["i1", "i2"]), few(held, 3), times),
     st.tuples(st.just("grace"), times),
     st.tuples(st.just("leases"), st.none() | workers),
     st.tuples(st.just("due"), times, limits),
@@ -74,16 +98,33 @@ others = st.one_of(
     st.tuples(st.just("load"), jobs),
     st.tuples(st.sampled_from(["wipe", *["counts"] * 20])),
 )
-sequences = st.lists(st.one_of(commits, commits, others), max_size=40)
+# Half of the verbs commit. (`one_of` would make all kinds of verbs equally likely.)
+verbs = st.booleans().flatmap(lambda commit: commits if commit else others)
 
 
-async def do(store: Store, verb: tuple[Any, ...]) -> object:
+def resolved(value: Any, dicts: DictStore) -> Any:
+    """The value with each `Live` in it made into what it stands for, or left out when nothing is live."""
+    if isinstance(value, dict):
+        return {key: resolved(item, dicts) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    found = list(dicts._tasks.values())
+    plain = [item for item in value if found or not isinstance(item, Live)]
+    return [item.make(found[item.index % len(found)]) if isinstance(item, Live) else item for item in plain]
+
+
+def called(verb: tuple[Any, ...], dicts: DictStore) -> tuple[str, list[Any]]:
+    """A verb with its arguments, as the stores stand."""
     name, *arguments = verb
+    arguments = [resolved(item, dicts) for item in arguments]
     if name == "commit":
         job_id, step, status, rest = arguments
-        loaded = await store.load(job_id)
-        version = (loaded.job.version if loaded else 0) + step
-        arguments = [Change(job=job(job_id, version, status), **rest)]
+        stored = dicts._jobs.get(job_id)
+        arguments = [Change(job=job(job_id, (stored.version if stored else 0) + step, status), **rest)]
+    return name, arguments
+
+
+async def do(store: Store, name: str, arguments: list[Any]) -> object:
     try:
         return await getattr(store, name)(*arguments)
     except Conflict:
@@ -96,8 +137,8 @@ async def state(store: Store) -> list[object]:
     return [*jobs_and_events, await store.due(NOW + 99), await store.workers(), await store.counts()]
 
 
-@settings(max_examples=150, deadline=None)
-@given(sequences)
+@settings(max_examples=300, deadline=None)
+@given(st.lists(verbs, max_size=40))
 def test_sqlite_and_dicts_answer_alike(sequence: list[tuple[Any, ...]]) -> None:
     async def body() -> None:
         sqlite, dicts = SqliteStore(None, inline=True), DictStore()
@@ -106,41 +147,31 @@ def test_sqlite_and_dicts_answer_alike(sequence: list[tuple[Any, ...]]) -> None:
                 await store.open()
                 stack.push_async_callback(store.close)
             for verb in sequence:
-                assert await do(sqlite, verb) == await do(dicts, verb), verb
+                name, arguments = called(verb, dicts)
+                assert await do(sqlite, name, arguments) == await do(dicts, name, arguments)
             assert await state(sqlite) == await state(dicts)
 
     run(body())
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.one_of(commits, others), max_size=40))
-def test_a_group_answers_like_one_verb_after_another(sequence: list[tuple[Any, ...]]) -> None:
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(verbs, min_size=1, max_size=8), max_size=8))
+def test_groups_answer_like_one_verb_after_another(groups: list[list[tuple[Any, ...]]]) -> None:
     async def body() -> None:
         sqlite, dicts = SqliteStore(None), DictStore()
         async with AsyncExitStack() as stack:
             for store in (sqlite, dicts):
                 await store.open()
                 stack.push_async_callback(store.close)
-            calls, expected, versions = [], [], dict.fromkeys(["j1", "j2", "j3"], 0)
-            for name, *arguments in sequence:
-                if name == "commit":
-                    job_id, step, status, rest = arguments
-                    arguments = [Change(job=job(job_id, versions[job_id] + step, status), **rest)]
-                calls.append((name, arguments))
-                try:
-                    expected.append(await getattr(dicts, name)(*arguments))
-                except Conflict:
-                    expected.append(Conflict)
-                    continue
-                if name == "commit":
-                    versions[job_id] = arguments[0].job.version
-                if name == "wipe":
-                    versions = dict.fromkeys(versions, 0)
-            async with busy(sqlite):
-                answers = [asyncio.ensure_future(getattr(sqlite, name)(*arguments)) for name, arguments in calls]
-                await all_waiting(sqlite, len(calls))
-            outcomes = await asyncio.gather(*answers, return_exceptions=True)
-            assert [Conflict if isinstance(one, Conflict) else one for one in outcomes] == expected
+            for group in groups:
+                expected, answers = [], []
+                async with busy(sqlite):
+                    for verb in group:
+                        name, arguments = called(verb, dicts)
+                        answers.append(asyncio.ensure_future(do(sqlite, name, arguments)))
+                        expected.append(await do(dicts, name, arguments))
+                    await all_waiting(sqlite, len(answers))
+                assert await asyncio.gather(*answers) == expected
             assert await state(sqlite) == await state(dicts)
 
     run(body())

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite.store import Change, Conflict, StoreError
+from orchestrator_lite.store import Change, Conflict, Renewal, StoreError
 from orchestrator_lite.store.sqlite import SqliteStore
 from tests.conftest import run
-from tests.store.rows import event, ids, in_memory, job, lease, queued, ref, task
+from tests.store.rows import NOW, event, ids, in_memory, job, lease, queued, ref, task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -271,3 +271,57 @@ def test_an_inline_verb_returns_without_suspending():
         assert threading.active_count() == before
 
     run(body())
+
+
+async def in_one_group(store: SqliteStore, *calls: Any) -> list[Any]:
+    """What the calls answer as one group: a Conflict is an answer too."""
+    async with busy(store):
+        answers = [asyncio.ensure_future(call) for call in calls]
+        await all_waiting(store, len(calls))
+    return await asyncio.gather(*answers, return_exceptions=True)
+
+
+@in_memory
+async def test_in_one_group_a_change_is_judged_by_what_every_verb_before_it_did(store):
+    names = ("back", "revived", "freed", "kept")
+    await queued(store, *(task(name) for name in names))
+    await lease(store, incarnation="i1", limit=4)
+    await store.hand_back([ref("revived"), ref("kept")])
+    answers = await in_one_group(
+        store,
+        store.hand_back([ref("back")]),
+        store.renew([Renewal(task_id="revived", attempt=1, worker_id="w", until=NOW + 9)]),
+        store.commit(Change(job=job("of-back", 2), requeue=[ref("back")])),
+        store.commit(Change(job=job("of-revived", 2), drop=[ref("revived", leased=False)])),
+        store.take_over("w", "i2", [("kept", 1)], NOW + 9),
+        store.commit(Change(job=job("of-freed", 2), requeue=[ref("freed")])),
+        store.commit(Change(job=job("of-kept", 2), drop=[ref("kept", leased=False)])),
+        store.commit(Change(job=job("of-kept", 2), drop=[ref("kept", leased=True)])),
+    )
+    assert [type(one) for one in answers] == [
+        list,
+        type(None),
+        Conflict,
+        Conflict,
+        list,
+        Conflict,
+        Conflict,
+        type(None),
+    ]
+
+
+@in_memory
+async def test_in_one_group_a_job_is_read_with_what_changes_of_other_jobs_did_to_it(store):
+    await queued(store, task("t2", "j2"))
+    answers = await in_one_group(
+        store,
+        store.commit(Change(job=job("j1"), events=[event(b"e", "j2")])),
+        store.events_after("j2"),
+        store.commit(Change(job=job("j2"))),
+        store.commit(Change(job=job("j3"), enqueue=[task("t3", "j2")])),
+        store.load("j2"),
+        store.commit(Change(job=job("j4"), drop=[ref("t2")])),
+        store.load("j2"),
+    )
+    assert [one.doc for one in answers[1]] == [b"e"]
+    assert [ids(answers[4].tasks), ids(answers[6].tasks)] == [["t2", "t3"], ["t3"]]
