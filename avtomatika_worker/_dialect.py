@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from avtomatika_client.protocol.headers import DRAINING, LEASES, PROTOCOL_VERSION
+from avtomatika_client.protocol.headers import BATCH, DRAINING, LEASES, PROTOCOL_VERSION
 from avtomatika_client.protocol.jobs import ServerStatus
 
 _OBJECTS_SINCE: Final = 5
@@ -40,6 +40,11 @@ class Dialect:
     def answers_draining(self) -> bool:
         """Saying `draining` makes it answer the open poll at once."""
         return DRAINING in self.features
+
+    @property
+    def batches(self) -> bool:
+        """One poll may bring several tasks."""
+        return BATCH in self.features
 
     @property
     def skill_objects(self) -> bool:

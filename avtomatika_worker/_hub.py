@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from avtomatika_client._calls._flow import Reply
+from avtomatika_client.protocol._base import JSON
 from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.worker import ErrorCode
 from avtomatika_worker._definition import Definition
@@ -96,10 +97,10 @@ class Hub:
         if left:
             await asyncio.wait(left)
 
-    def receive(self, link: Link, content: bytes) -> bool:
+    def receive(self, link: Link, raw: JSON) -> bool:
         """Take a task as it came; False when nobody could read it."""
         try:
-            task = decode(content, link.server)
+            task = decode(raw, link.server)
         except UndecodableReply as error:
             if link.server not in self._told_garbled:
                 self._told_garbled.add(link.server)

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from avtomatika_client._calls._flow import Reply
 from avtomatika_client._seam import AsyncTransport
 from avtomatika_client.errors import APIConnectionError, APITimeoutError
+from avtomatika_client.protocol._base import JSON
 from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.worker import Command
 from avtomatika_worker._acks import Acks
@@ -43,7 +44,7 @@ class Host(Protocol):
     journal: Journal
     slots: Slots
 
-    def receive(self, link: Link, content: bytes) -> bool:
+    def receive(self, link: Link, raw: JSON) -> bool:
         """Take a task as it came; False when nobody could read it."""
 
     def cancel(self, server: str, task_or_job: str, attempt: int | None = None) -> bool:
@@ -151,13 +152,13 @@ class Link:
         self._host.publish(self.server)
         self._polling = True
         try:
-            contents = await self._source.next()
+            tasks = await self._source.next(self._host.slots.places)
         except Refused as refused:
             pause = self._backoff.next(self._refused("poll", refused.reply))
         except APIConnectionError as error:
             pause = self._cut(error)
         else:
-            pause = self._took(contents, self._host.clock.monotonic() - started)
+            pause = self._took(tasks, self._host.clock.monotonic() - started)
         finally:
             self._polling = False
         if pause and not self._draining:
@@ -171,12 +172,13 @@ class Link:
         await self.delivery.tried.wait()
         self._handed_over = True
 
-    def _took(self, contents: list[bytes], waited: float) -> float:
+    def _took(self, tasks: list[JSON], waited: float) -> float:
         """Take what the poll brought; seconds until the next one."""
         self._backoff.reset()
         # A server that holds no polls is asked again gently.
-        self._empty_handed = self._empty_handed + 1 if not contents and waited < _QUICK else 0
-        if all(self._host.receive(self, content) for content in contents):
+        self._empty_handed = self._empty_handed + 1 if not tasks and waited < _QUICK else 0
+        read = [self._host.receive(self, raw) for raw in tasks]
+        if all(read):
             self._garbled = 0
             return UNDECODABLE_PAUSE if self._empty_handed > 2 else 0.0
         self._garbled += 1

@@ -28,7 +28,12 @@ class Slots:
     @property
     def free(self) -> bool:
         """Whether a task could start at once."""
-        return len(self._held) < self.limit and not self._queue
+        return self.places > 0
+
+    @property
+    def places(self) -> int:
+        """How many tasks could start at once."""
+        return 0 if self._queue else self.limit - len(self._held)
 
     def holds(self, holder: Hashable) -> bool:
         """Whether this holder has a slot."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from pydantic_core import from_json
+
 from avtomatika_client._calls._flow import Reply
 from avtomatika_client._seam import AsyncTransport
+from avtomatika_client.protocol._base import JSON
 from avtomatika_worker._acks import Acks
 from avtomatika_worker._journal import Finished
 from avtomatika_worker._session import Session
@@ -26,8 +29,8 @@ class Refused(Exception):
 class Source(Protocol):
     """Gives out tasks."""
 
-    async def next(self) -> list[bytes]:
-        """Wait for tasks, as they came; an empty list when there was none for a while.
+    async def next(self, limit: int) -> list[JSON]:
+        """Wait for up to `limit` tasks, parsed but not read; an empty list when there was none for a while.
 
         Raises:
             Refused: The server said something else.
@@ -50,11 +53,21 @@ class LongPoll:
         self._transport = transport
         self._acks = acks
 
-    async def next(self) -> list[bytes]:
-        """Wait for a task; the request acknowledges what was received before."""
+    async def next(self, limit: int) -> list[JSON]:
+        """Wait for tasks; the request acknowledges what was received before."""
         session = self._session
         with self._acks.carried() as acks:
-            reply = await self._transport.send(session.peer.poll(acks), timeout=session.hold + MARGIN)
+            reply = await self._transport.send(session.peer.poll(acks, limit), timeout=session.hold + MARGIN)
             if not reply.is_success:
                 raise Refused(reply)
-        return [] if reply.status == _NOTHING or not reply.content else [reply.content]
+        return [] if reply.status == _NOTHING or not reply.content else _tasks(reply.content)
+
+
+def _tasks(content: bytes) -> list[JSON]:
+    """The tasks of a reply: one as it stands, or several under `tasks` (feature `batch`); what is no JSON stays text."""
+    try:
+        parsed = from_json(content)
+    except ValueError:
+        return [content.decode(errors="replace")]
+    several = parsed.get("tasks") if isinstance(parsed, dict) else None
+    return several if isinstance(several, list) else [parsed]

@@ -13,6 +13,9 @@ from avtomatika_worker._dialect import Dialect
 from avtomatika_worker._journal import Finished
 from avtomatika_worker._settings import Target
 
+LARGEST_BATCH = 64
+"""Tasks one poll brings at most."""
+
 Ack = tuple[str, int]
 """(task_id, attempt)"""
 
@@ -75,9 +78,11 @@ class Peer:
             body["holding"] = _pairs(holding)
         return self._json("POST", "/_worker/workers/register", body)
 
-    def poll(self, acks: Sequence[Ack]) -> Request:
-        """Wait for a task."""
+    def poll(self, acks: Sequence[Ack], limit: int) -> Request:
+        """Wait for a task, or where the server gives several at once for up to `limit`."""
         url = f"{self.target.url}/_worker/workers/{self.worker_id}/tasks/next"
+        if self.dialect.batches:
+            url += f"?limit={min(limit, LARGEST_BATCH)}"
         return Request(method="GET", url=url, headers=self.headers(acks), long=True)
 
     def heartbeat(

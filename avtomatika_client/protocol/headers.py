@@ -25,6 +25,9 @@ LEASES: Final = "leases"
 WAIT: Final = "wait"
 """`GET /jobs/{id}?wait=seconds` answers when the job has ended, or after that time."""
 
+BATCH: Final = "batch"
+"""`GET …/tasks/next?limit=n` answers `{"tasks": [...]}` with up to n tasks."""
+
 DRAINING: Final = "draining"
 """A heartbeat with status `draining` makes the server answer that worker's open poll at once."""
 

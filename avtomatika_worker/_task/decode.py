@@ -1,10 +1,10 @@
-"""First stage: from bytes to a task, or to the answer that it is none."""
+"""First stage: from JSON to a task, or to the answer that it is none."""
 
 from __future__ import annotations
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
+from avtomatika_client.protocol._base import JSON
 from avtomatika_client.protocol.worker import ErrorCode, Task
 from avtomatika_worker._journal import Finished
 from avtomatika_worker._task.encode import failure
@@ -14,8 +14,12 @@ class UndecodableReply(Exception):
     """The server's reply names no task that could be answered."""
 
 
-def decode(content: bytes, server: str) -> Task | Finished:
+def decode(raw: JSON, server: str) -> Task | Finished:
     """Read one task.
+
+    Args:
+        raw: What came, parsed.
+        server: Where it came from.
 
     Returns:
         The task; or, where it is malformed but says which job and task it is, the failure to answer it with.
@@ -23,10 +27,6 @@ def decode(content: bytes, server: str) -> Task | Finished:
     Raises:
         UndecodableReply: It does not say whose task it is.
     """
-    try:
-        raw = from_json(content)
-    except ValueError as error:
-        raise UndecodableReply(f"no JSON: {error}") from None
     try:
         return Task.model_validate(raw)
     except ValidationError as error:

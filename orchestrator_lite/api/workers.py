@@ -39,19 +39,28 @@ from orchestrator_lite.runtime.workers import Worker
 
 router = APIRouter(route_class=DirectRoute, tags=["workers"])
 
+LARGEST_BATCH = 64
+"""Tasks one poll takes at most."""
+
 _WORKER_ID = re.compile(WORKER_ID_PATTERN)
 
 
 @router.get("/_worker/workers/{worker_id}/tasks/next", responses={200: {"model": Task}, 204: {}})
 async def next_task(request: Request) -> Response:
-    """The next task, or 204 when none came while the poll was held."""
+    """The next task, or 204 when none came while the poll was held.
+
+    With `?limit=n` (feature `batch`) up to n tasks, as `{"tasks": [...]}`: as many as there are, waiting for the first
+    only.
+    """
+    limit = _limit(request)
     worker = _caller(request, _worker_id(request))
     core = core_of(request)
     async with until_gone(request) as gone:
-        row = await core.desk.next_task(worker or _unregistered(request), _hold(request), gone)
-    if row is None:
+        rows = await core.desk.next_tasks(worker or _unregistered(request), _hold(request), gone, limit or 1)
+    if not rows:
         return Response(status_code=204)
-    return Response(handed_out(row), media_type="application/json")
+    body = handed_out(rows[0]) if limit is None else b'{"tasks":[%b]}' % b",".join(handed_out(row) for row in rows)
+    return Response(body, media_type="application/json")
 
 
 @router.post("/_worker/tasks/result", responses={200: {"model": ResultReply}})
@@ -127,6 +136,16 @@ def _unregistered(request: Request) -> Worker:
     if request.headers.get(headers.INCARNATION) is not None:
         raise ApiError(404, "Worker is not registered")
     return Worker(_worker_id(request), frozenset(), None, core_of(request).clock.now())
+
+
+def _limit(request: Request) -> int | None:
+    """How many tasks the poll takes at once; None: one, in the seeds' form."""
+    text = request.query_params.get("limit")
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= LARGEST_BATCH:
+        raise ApiError(400, f"limit: must be a number from 1 to {LARGEST_BATCH}")
+    return int(text)
 
 
 def _hold(request: Request) -> float:

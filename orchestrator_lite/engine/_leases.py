@@ -46,6 +46,7 @@ def returned(step: Step, event: Returned) -> None:
 def _give_up(step: Step, task_id: str, task: Task, standing: InQueue, at: float) -> None:
     """Drop a task of a job that is to be cancelled; the last one to go ends the job."""
     step.drop.append(Taken(task_id, standing.attempt, standing.leased))
+    step.clear_timers.append(f"dispatch:{task_id}")
     _queueing.keep(step, task_id, replace(task, dropped=True))
     if all(item.dropped for item in step.job.tasks.values()):
         _ending.end(step, "cancelled", at)

@@ -210,7 +210,7 @@ def _follow(step: Step, event: ResultArrived, task: Task) -> None:
 def _follow_failure(step: Step, event: ResultArrived, transitions: dict[str, str]) -> None:
     step.verdict = Verdict(transition="failure_handled")
     code = _code(event)
-    error = {"code": code, "message": "", "details": None, **(event.error or {})}
+    error = {"message": "", "details": None, **(event.error or {}), "code": code}
     if step.job.cancel_requested_at is not None:
         step.update(error=error)
         _ending.end(step, "cancelled", event.at)

@@ -67,8 +67,8 @@ class Draft:
         """Tasks that go back to the queue."""
         return [taken for step in self._steps for taken in step.requeue]
 
-    def change(self, at: float, place: Callable[[Queued, bytes], TaskRow]) -> Change:
-        """The change to commit; `place` makes the queue row of a task (with a lease where a worker waits)."""
+    def change(self, at: float, place: Callable[[TaskRow], TaskRow]) -> Change:
+        """The change to commit; `place` gives a task to a worker that waits, if there is one."""
         job = self.job
         set_timers, clear_timers = self._timers()
         return Change(
@@ -82,7 +82,7 @@ class Draft:
                 doc=to_document(job),
             ),
             events=[EventRow(0, job.id, at, to_json(event)) for step in self._steps for event in step.events],
-            enqueue=[place(queued, payload(job, queued)) for queued in self.enqueue],
+            enqueue=[place(_queue_row(job, queued)) for queued in self.enqueue],
             drop=[TaskRef(taken.task_id, taken.attempt, taken.leased) for taken in self.dropped],
             requeue=[TaskRef(taken.task_id, taken.attempt, taken.leased) for taken in self.requeued],
             set_timers=[Timer(f"{job.id}:{name}", job.id, name, due) for name, due in set_timers.items()],
@@ -111,7 +111,19 @@ class Draft:
         return due, cleared - due.keys()
 
 
-def payload(job: Job, queued: Queued) -> bytes:
+def _queue_row(job: Job, queued: Queued) -> TaskRow:
+    return TaskRow(
+        task_id=queued.task_id,
+        job_id=job.id,
+        skill=queued.spec.type,
+        priority=queued.spec.priority,
+        attempt=queued.attempt,
+        spent=False,
+        payload=_payload(job, queued),
+    )
+
+
+def _payload(job: Job, queued: Queued) -> bytes:
     """What the worker is sent, but for the attempt, which the queue decides."""
     body: dict[str, object] = {
         "job_id": job.id,
@@ -129,5 +141,5 @@ def payload(job: Job, queued: Queued) -> bytes:
 
 
 def handed_out(row: TaskRow) -> bytes:
-    """The body of the answer to a poll."""
+    """A task as its worker gets it."""
     return b'%b,"attempt":%d}' % (row.payload[:-1], row.attempt)

@@ -75,26 +75,27 @@ class Desk:
         for task_id, attempt in acks:
             self.leases.sign(worker, task_id, attempt, now)
 
-    async def next_task(self, worker: Worker, hold: float, gone: asyncio.Future[Any]) -> TaskRow | None:
-        """The next task for a worker, already leased to it; None when `hold` seconds passed or it has gone.
+    async def next_tasks(self, worker: Worker, hold: float, gone: asyncio.Future[Any], limit: int = 1) -> list[TaskRow]:
+        """The next tasks for a worker, already leased to it; none when `hold` seconds passed or it has gone.
 
         Args:
             worker: Who asks.
             hold: Seconds to wait for a task.
             gone: Done when the client's connection has closed: such a poll never takes a task.
+            limit: How many at most; it waits for the first of them only.
         """
         worker.seen_at = self._clock.now()
         until = self._clock.monotonic() + hold
         while self._may_wait(worker) and not gone.done():
-            poll = Poll(worker, worker.skills)
-            row = None if self._dispatcher.is_dry(poll) else await self._asked(poll)
-            if row is None and not poll.again and self._may_wait(worker):
-                row = await self._waited(poll, until - self._clock.monotonic(), gone)
-            if row is not None:
-                return await self._unless_gone(row, gone)
+            poll = Poll(worker, worker.skills, limit)
+            rows = [] if self._dispatcher.is_dry(poll) else await self._asked(poll)
+            if not rows and not poll.again and self._may_wait(worker):
+                rows = await self._waited(poll, until - self._clock.monotonic(), gone)
+            if rows:
+                return await self._unless_gone(rows, gone)
             if not poll.again:
-                return None
-        return None
+                return []
+        return []
 
     async def result(self, worker_id: str, result: TaskResult) -> Verdict:
         """Judge a result by task and attempt; a result for a job that does not exist is ignored.
@@ -147,7 +148,7 @@ class Desk:
             if row.spent or (lease is not None and lease.started):
                 await self.lose(row, "its worker has been silent for too long")
             else:
-                await self._runner.take_back(row)
+                await self._runner.take_back([row])
 
     async def lose(self, row: TaskRow, reason: str) -> None:
         """A worker that had begun a task is gone."""
@@ -185,22 +186,23 @@ class Desk:
         known = self.workers.get(worker.worker_id) or worker
         return known.takes_tasks and known.incarnation == worker.incarnation and not self._dispatcher.closed
 
-    async def _asked(self, poll: Poll) -> TaskRow | None:
+    async def _asked(self, poll: Poll) -> list[TaskRow]:
         now = self._clock.now()
         worker = poll.worker
         self._dispatcher.asks(poll)
         rows: list[TaskRow] | None = None
+        until = worker.lease_until(now)
         try:
-            rows = await self._store.lease(worker.worker_id, worker.incarnation, poll.skills, worker.lease_until(now))
+            rows = await self._store.lease(worker.worker_id, worker.incarnation, poll.skills, until, poll.limit)
         finally:
             self._dispatcher.asked(poll, empty=rows == [])
         for row in rows:
             self.leases.took(row, now)
             self._runner.jobs.moved(row)
             self._runner.expect(row.until)
-        return rows[0] if rows else None
+        return rows
 
-    async def _waited(self, poll: Poll, seconds: float, gone: asyncio.Future[Any]) -> TaskRow | None:
+    async def _waited(self, poll: Poll, seconds: float, gone: asyncio.Future[Any]) -> list[TaskRow]:
         self._dispatcher.waits(poll)
         try:
             await self._clock.wait_any((poll.answer, gone), max(seconds, 0.0))
@@ -209,14 +211,14 @@ class Desk:
         finally:
             self._dispatcher.leaves(poll)
             if not poll.answer.done():
-                poll.answer.set_result(None)
+                poll.answer.set_result([])
         return poll.answer.result()
 
-    async def _unless_gone(self, row: TaskRow, gone: asyncio.Future[Any]) -> TaskRow | None:
+    async def _unless_gone(self, rows: list[TaskRow], gone: asyncio.Future[Any]) -> list[TaskRow]:
         if not gone.done():
-            return row
-        await self._runner.take_back(row)
-        return None
+            return rows
+        await self._runner.take_back(rows)
+        return []
 
     async def _take_over(self, worker: Worker, held: set[tuple[str, int]], now: float) -> None:
         assert worker.incarnation is not None  # noqa: S101 - asked by the caller
@@ -253,7 +255,7 @@ class Desk:
         if lease.started:
             await self.lose(lease.row, reason)
         else:
-            await self._runner.take_back(lease.row)
+            await self._runner.take_back([lease.row])
 
     async def _revive(self, worker: Worker, task_id: str, now: float) -> None:
         """A worker names a task whose lease has ended: it counts again unless it was handed out meanwhile."""

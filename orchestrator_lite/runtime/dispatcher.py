@@ -23,14 +23,16 @@ class Poll:
     Attributes:
         worker: Who asks.
         skills: What it takes.
-        answer: The task, or None when it is to be answered empty.
+        limit: How many tasks it takes at once.
+        answer: The tasks; none when it is to be answered empty.
         again: Whether a task for it was queued while it was asking the store.
         reserved: Whether a change that is being committed holds a task for it.
     """
 
     worker: Worker
     skills: frozenset[str]
-    answer: asyncio.Future[TaskRow | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    limit: int = 1
+    answer: asyncio.Future[list[TaskRow]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     again: bool = False
     reserved: bool = False
 
@@ -103,12 +105,12 @@ class Dispatcher:
         if not poll.answer.done():
             self.waits(poll)
 
-    def deliver(self, poll: Poll, row: TaskRow) -> bool:
-        """Hand a poll the task that was committed for it; False when it has gone meanwhile."""
+    def deliver(self, poll: Poll, rows: list[TaskRow]) -> bool:
+        """Hand a poll the tasks that were committed for it; False when it has gone meanwhile."""
         poll.reserved = False
         if poll.answer.done():
             return False
-        poll.answer.set_result(row)
+        poll.answer.set_result(rows)
         return True
 
     def queued(self, skills: Iterable[str]) -> None:
@@ -122,7 +124,7 @@ class Dispatcher:
             if woken is not None:
                 woken.reserved, woken.again = False, True
                 if not woken.answer.done():
-                    woken.answer.set_result(None)
+                    woken.answer.set_result([])
 
     def queued_somewhere(self) -> None:
         """A task of an unknown skill has become queued: everybody asks again."""
@@ -143,7 +145,7 @@ class Dispatcher:
                 self.leaves(poll)
                 poll.again = ask_again
                 if not poll.answer.done():
-                    poll.answer.set_result(None)
+                    poll.answer.set_result([])
 
     def close(self) -> None:
         """Answer every poll empty from now on: the server stops."""

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.blueprint import Blueprint
 from orchestrator_lite.engine.events import Created, Event, Returned
 from orchestrator_lite.engine.state import Job
-from orchestrator_lite.engine.step import Queued, Verdict
+from orchestrator_lite.engine.step import Verdict
 from orchestrator_lite.runtime.changes import Draft
 from orchestrator_lite.runtime.channels import Channels
 from orchestrator_lite.runtime.dispatcher import Dispatcher, Poll
 from orchestrator_lite.runtime.handling import Handling, Outcome
 from orchestrator_lite.runtime.jobs import Jobs, Live, in_queue
 from orchestrator_lite.runtime.leases import LeaseBook
+from orchestrator_lite.runtime.placement import Placement
 from orchestrator_lite.runtime.timekeeper import Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
 from orchestrator_lite.store import Change, Conflict, Store, StoreError, StoreUnavailable, TaskRef, TaskRow
@@ -155,38 +156,18 @@ class Runner:
 
     async def _commit(self, draft: Draft) -> None:
         now = self._clock.now()
-        reserved: dict[str, Poll] = {}
+        placement = Placement(self._dispatcher, now)
         try:
-            change = draft.change(now, lambda queued, payload: self._placed(queued, payload, draft.job, now, reserved))
+            change = draft.change(now, placement.place)
             await self.store.commit(change)
         except BaseException:
-            for poll in reserved.values():
-                self._dispatcher.restore(poll)
+            placement.restore()
             if draft.handler is not None:
                 self._handling.abandon(draft.handler)
             raise
-        self._committed(draft, change, reserved, now)
+        self._committed(draft, change, placement, now)
 
-    def _placed(self, queued: Queued, payload: bytes, job: Job, now: float, reserved: dict[str, Poll]) -> TaskRow:
-        """The queue row of a task, leased to the poll that waits for it if there is one."""
-        row = TaskRow(
-            task_id=queued.task_id,
-            job_id=job.id,
-            skill=queued.spec.type,
-            priority=queued.spec.priority,
-            attempt=queued.attempt,
-            spent=False,
-            payload=payload,
-        )
-        poll = self._dispatcher.reserve(row.skill)
-        if poll is None:
-            return row
-        reserved[row.task_id] = poll
-        worker = poll.worker
-        until = worker.lease_until(now)
-        return replace(row, worker_id=worker.worker_id, incarnation=worker.incarnation, until=until)
-
-    def _committed(self, draft: Draft, change: Change, reserved: dict[str, Poll], now: float) -> None:
+    def _committed(self, draft: Draft, change: Change, placement: Placement, now: float) -> None:
         """The effects of a change that has been written; each could be derived again from what was."""
         self.jobs.put(draft.live(change))
         for ref in (*change.drop, *change.requeue):
@@ -194,18 +175,17 @@ class Runner:
                 self._leases.ended(ref.task_id)
         if change.requeue:
             self.jobs.forget(draft.job.id)
-        for row in change.enqueue:
-            if row.task_id in reserved:
-                self.hand_over(reserved[row.task_id], row, now)
-        self._wake(draft, change, reserved)
+        for poll, rows in placement.polls.items():
+            self._hand_over(poll, rows, now)
+        self._wake(draft, change, placement)
         self.expect(_earliest(change))
         if draft.job.is_final:
             self._watchers.ended(draft.job)
         if draft.handler is not None:
             self._spawn(self._see_through(draft.job, draft.handler))
 
-    def _wake(self, draft: Draft, change: Change, reserved: dict[str, Poll]) -> None:
-        skills = [row.skill for row in change.enqueue if row.task_id not in reserved]
+    def _wake(self, draft: Draft, change: Change, placement: Placement) -> None:
+        skills = list(placement.unplaced)
         for ref in change.requeue:
             row = draft.base.rows.get(ref.task_id)
             if row is None:
@@ -214,16 +194,17 @@ class Runner:
                 skills.append(row.skill)
         self._dispatcher.queued(skills)
 
-    def hand_over(self, poll: Poll, row: TaskRow, now: float) -> None:
-        """Give a committed lease to its poll; when that has gone, the task goes straight back."""
-        self._leases.took(row, now)
-        self.jobs.moved(row)
-        if not self._dispatcher.deliver(poll, row):
-            self._spawn(self.take_back(row))
+    def _hand_over(self, poll: Poll, rows: list[TaskRow], now: float) -> None:
+        """Give committed leases to their poll; when that has gone, the tasks go straight back."""
+        for row in rows:
+            self._leases.took(row, now)
+            self.jobs.moved(row)
+        if not self._dispatcher.deliver(poll, rows):
+            self._spawn(self.take_back(rows))
 
-    async def take_back(self, row: TaskRow) -> None:
-        """Put a task back whose delivery never happened; its attempt stays."""
-        returned = await self.store.hand_back([TaskRef(row.task_id, row.attempt, True)])
+    async def take_back(self, rows: Sequence[TaskRow]) -> None:
+        """Put tasks back whose delivery never happened; their attempt stays."""
+        returned = await self.store.hand_back([TaskRef(row.task_id, row.attempt, True) for row in rows])
         for item in returned:
             self._leases.ended(item.task_id)
             self.jobs.moved(item)
