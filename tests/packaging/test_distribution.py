@@ -56,3 +56,9 @@ def test_sdist_holds_what_testing_it_needs(built):
     wanted = {"LICENSE", "README.md", "pyproject.toml", ".ci/run", "tests/conftest.py", "examples/greet/greet.py"}
     assert wanted <= names
     assert not [name for name in names if "__pycache__" in name]
+
+
+def test_sniffio_comes_along(built):
+    """Why: docs/explanation/decisions/sniffio.md."""
+    required = Parser().parsestr(_info(built, "METADATA")).get_all("Requires-Dist")
+    assert any(requirement.startswith("sniffio") for requirement in required)
