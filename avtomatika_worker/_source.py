@@ -64,7 +64,7 @@ class LongPoll:
 
 
 def _tasks(content: bytes) -> list[JSON]:
-    """The tasks of a reply: one as it stands, or several under `tasks` (feature `batch`); what is no JSON stays text."""
+    """The tasks of a reply: one as it stands, or several under `tasks` (feature `batch`); no JSON stays text."""
     try:
         parsed = from_json(content)
     except ValueError:
