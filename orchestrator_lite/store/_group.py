@@ -24,6 +24,10 @@ _PASSING = (
     sqlite3.SQLITE_READONLY,
 )
 
+# What must survive a power cut. A lease that is forgotten with the power is a task that is handed out once more, in the
+# same attempt, of which the first result counts: so leases, and the signs of life that move them, wait for no fsync.
+_LASTING = frozenset({_jobs.commit, _jobs.put_worker, _jobs.drop_worker, _jobs.wipe})
+
 
 # A queue holds calls of every verb, so nothing is known of their arguments and results here; `SqliteStore` is typed.
 class Call:
@@ -45,7 +49,7 @@ def perform(tx: Transaction, group: Sequence[Call]) -> None:
     (disk full, database locked) fails every call; otherwise each is tried alone, so that the one at fault fails alone.
     """
     try:
-        tx.begin()
+        tx.begin(lasting=any(call.verb in _LASTING for call in group))
         if len(group) > 1:
             tx.known.look_up(call.arguments[0] for call in group if call.verb is _jobs.commit)
         for call in group:

@@ -23,16 +23,24 @@ class Transaction:
         commits: How many COMMITs there have been.
     """
 
-    def __init__(self, connection: sqlite3.Connection, lock: FileLock | None = None) -> None:
+    def __init__(self, connection: sqlite3.Connection, lock: FileLock | None = None, *, power: bool = False) -> None:
         self._connection = connection
         self._lock = lock
+        self._power = self._synchronous = power
         self.batch = Batch(connection)
         self.known = Known(connection)
         self.commits = 0
 
-    def begin(self) -> None:
-        """Open a transaction; nobody else can write until its end."""
+    def begin(self, *, lasting: bool = True) -> None:
+        """Open a transaction; nobody else can write until its end.
+
+        Args:
+            lasting: Whether what it writes must survive a power cut, where the store promises that.
+        """
         self.known.forget()
+        if self._synchronous is not (self._power and lasting):
+            self._synchronous = not self._synchronous
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if self._synchronous else 'NORMAL'}")
         self._connection.execute("BEGIN IMMEDIATE")
 
     def end(self) -> None:

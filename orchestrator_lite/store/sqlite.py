@@ -36,8 +36,8 @@ class SqliteStore:
 
     Args:
         path: The file, created when missing; beside it lie `-wal`, `-shm` and `.lock`. None: in memory.
-        durability: `power`: what was answered survives a power cut (one fsync a group); `process`: it survives the end
-            of every process, but the last moments may be lost with the power.
+        durability: `power`: what was answered survives a power cut (one fsync a group), all but who holds which task;
+            `process`: it survives the end of every process, but the last moments may be lost with the power.
         inline: Without a thread: a verb is performed when it is awaited, and returns without suspending.
         clock: Waits for the thread's answers, when it is a virtual one.
     """
@@ -117,7 +117,8 @@ class SqliteStore:
             self._thread = None
 
     def _open_transaction(self) -> Transaction:
-        return Transaction(*_opening.connect(self._path, self._durability))
+        connection, lock = _opening.connect(self._path, self._durability)
+        return Transaction(connection, lock, power=self._path is not None and self._durability == "power")
 
     async def _do(self, verb: Callable[Concatenate[Transaction, _P], _T], *arguments: _P.args, **_: _P.kwargs) -> _T:
         if self._closed:
