@@ -190,7 +190,6 @@ CIRCLE.append({"again": CIRCLE})
         "deep",
         "circle",
         "in",
-        "j",
         "bytes",
     ],
 )
