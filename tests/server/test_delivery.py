@@ -14,11 +14,7 @@ from tests.server.flows import greet
 
 async def hang_up_while_polling(house: House, worker: RawWorker) -> None:
     """Open a poll, wait until the server holds it, and close the connection."""
-    host, _, port = house.lite.url.removeprefix("http://").partition(":")
-    _, writer = await asyncio.open_connection(host, int(port))
-    sent = {"Host": f"{host}:{port}", **worker.headers}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-    writer.write(f"GET /_worker/workers/{worker.worker_id}/tasks/next HTTP/1.1\r\n{lines}\r\n".encode())
+    writer = await worker.open_poll()
     await house.holds_poll(worker.worker_id)
     writer.close()
     await writer.wait_closed()
