@@ -163,7 +163,7 @@ class AsyncClient:
 
         session = _session(url, client_token, timeout, retries, clock)
         ours = transport is None
-        link = AsyncLink(transport or HttpxTransport(clock=clock, http_client=http_client), ours=ours)
+        link = AsyncLink(transport or HttpxTransport(clock=clock, fast=True, http_client=http_client), ours=ours)
         self._start(AsyncCaller(session, link), owner=True)
 
     @property

@@ -76,7 +76,9 @@ class HttpxTransport:
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self._clock = clock
-        self._fast = fast = fast and find_spec("httpx_aiohttp") is not None
+        self._fast = fast = fast and http_client is None and find_spec("httpx_aiohttp") is not None
+        if fast:
+            import httpx_aiohttp  # noqa: F401 - here, not inside the first request
         self._places = {False: short, True: long}
         self._given = http_client
         self._blind = fast or http_client is not None
