@@ -146,6 +146,15 @@ def test_branches_end_cancelled_whatever_order_they_answer_in(order):
     assert life.job.status == "cancelled"
 
 
+def test_branches_of_which_some_were_dropped_end_cancelled_though_the_others_succeed():
+    life = Life()
+    first, _ = life.fans_out(2)
+    life.lease(first)
+    life.cancel()
+    life.result(first)
+    assert life.job.status == "cancelled"
+
+
 def test_branches_that_all_succeed_despite_the_cancel_are_joined():
     life = Life()
     tasks = life.fans_out(2)

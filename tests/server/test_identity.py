@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests._support.house import serving, soon
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK
+from orchestrator_lite.store import SqliteStore
+from tests._support.house import serving, soon, until
 from tests.conftest import run
 from tests.server.flows import greet
+
+if TYPE_CHECKING:
+    from orchestrator_lite.store import TaskRow
 
 
 def test_a_restarted_worker_frees_its_old_leases_at_once():
@@ -141,6 +147,43 @@ def test_the_open_poll_of_a_superseded_start_takes_no_task():
             assert await soon(poll) is None
             await house.create("/jobs/greet")
             await new.task()
+
+    run(body())
+
+
+class SlowLeases(SqliteStore):
+    """A store whose `lease` takes until it is let go: what happens meanwhile happens while a poll asks it."""
+
+    asked = False
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.go = asyncio.Event()
+
+    async def lease(self, *args: Any, **kwargs: Any) -> list[TaskRow]:
+        self.asked = True
+        await self.go.wait()
+        return await super().lease(*args, **kwargs)
+
+
+@pytest.mark.parametrize("meanwhile", ["replaced", "draining", "stopped"])
+def test_a_poll_that_was_asking_the_store_meanwhile_is_not_held(meanwhile):
+    async def body():
+        store = SlowLeases()
+        async with serving(greet(), store=store) as house:
+            old = await house.registered("w1", "greet", incarnation="old")
+            poll = asyncio.create_task(old.next())
+            await until(lambda: store.asked)
+            if meanwhile == "replaced":
+                await house.registered("w1", "greet", incarnation="new")
+            elif meanwhile == "draining":
+                await old.beat(status="draining")
+            else:
+                house.lite._app.state.core.let_go()
+            store.go.set()
+            began = SYSTEM_CLOCK.monotonic()
+            assert await soon(poll) is None
+            assert SYSTEM_CLOCK.monotonic() - began < 5, "a poll that is held lasts twenty"
 
     run(body())
 
