@@ -124,8 +124,9 @@ async def history(request: Request) -> Response:
 @router.get("/api/{api_version}/workers")
 @router.get("/api/workers", include_in_schema=False)
 async def workers(request: Request) -> Response:
-    """The registered workers."""
-    desk = core_of(request).desk
+    """The workers that are active: heard lately, and not signed off."""
+    core = core_of(request)
+    desk, now = core.desk, core.clock.now()
     return answer(
         [
             {
@@ -137,6 +138,7 @@ async def workers(request: Request) -> Response:
                 "reputation": 1.0,
             }
             for worker in desk.workers.all()
+            if worker.is_active(now)
         ]
     )
 

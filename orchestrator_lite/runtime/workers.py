@@ -20,6 +20,9 @@ OFFICIAL_WINDOW = 60.0
 ACK_WINDOW = 5.0
 """Seconds within which a worker of ours acknowledges a task, or it returns with the same attempt."""
 
+ACTIVE_FOR = 120.0
+"""Seconds without a sign of life after which a worker is no longer shown, as officially."""
+
 _SECRET = frozenset({"security", "nonce", "timestamp", "holding", "acks"})
 
 
@@ -60,6 +63,10 @@ class Worker:
     def lease_until(self, now: float) -> float:
         """When a task handed out now goes back without a sign of life."""
         return now + (ACK_WINDOW if self.is_ours else self.window)
+
+    def is_active(self, now: float) -> bool:
+        """Whether it counts among the workers that are there (seeds 000-002 §2)."""
+        return self.status != "offline" and now - self.seen_at < ACTIVE_FOR
 
     @property
     def takes_tasks(self) -> bool:

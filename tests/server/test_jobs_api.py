@@ -330,6 +330,24 @@ def test_workers_are_listed_without_secrets():
     run(body())
 
 
+def test_a_worker_that_signed_off_or_fell_silent_is_not_listed():
+    async def body():
+        async with serving() as house:
+            silent, polling, off = [await house.registered(name, "x") for name in ("silent", "polling", "off")]
+            await off.beat(status="offline")
+            house.clock.jump(110)
+            await polling.nothing()
+            names = [row["worker_id"] for row in (await house.api("GET", "/workers")).json()]
+            assert sorted(names) == ["polling", "silent"]
+            house.clock.jump(20)
+            names = [row["worker_id"] for row in (await house.api("GET", "/workers")).json()]
+            assert names == ["polling"]
+            await silent.beat()
+            assert len((await house.api("GET", "/workers")).json()) == 2
+
+    run(body())
+
+
 def test_a_dispatch_timeout_ends_a_job_no_worker_came_for():
     async def body():
         async with serving(greet()) as house:
