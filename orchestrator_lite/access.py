@@ -119,6 +119,8 @@ def _names_loopback(host: bytes) -> bool:
 
 
 def _development(settings: Settings, *, configured: bool, loopback: bool | None) -> bool:
+    if settings.development and loopback is False:
+        raise AccessError("development mode is for this machine alone: listen on 127.0.0.1, or set tokens instead")
     if settings.development is not None:
         return settings.development
     if configured:

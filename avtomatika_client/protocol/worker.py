@@ -161,6 +161,7 @@ class Task(Received):
         params: The skill's input.
         attempt: Counts from 1; absent on official servers.
         deadline: UTC seconds by which it must have ended; whole seconds from our server, a float from 1.0b30.
+        timeout_seconds: Seconds it may run; absent on official servers.
         tracing_context: W3C trace headers.
     """
 
@@ -170,6 +171,7 @@ class Task(Received):
     params: JSON = None
     attempt: int = 1
     deadline: float | None = None
+    timeout_seconds: float | None = None
     priority: float | None = None
     tracing_context: dict[str, JSON] | None = None
     params_metadata: JSON = None

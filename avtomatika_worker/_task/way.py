@@ -66,8 +66,9 @@ async def walk(execution: Execution, shop: Workshop, report: Report) -> Finished
     must_end = None if left is None else shop.clock.monotonic() + left
     if not await _enter(execution, own, left, shop):
         return _never_started(execution)
-    # A skill's own limit counts from its start, the task's deadline does not wait for a slot.
-    seconds = _least(skill.timeout, None if must_end is None else must_end - shop.clock.monotonic())
+    # What a skill and its blueprint allow counts from its start, the task's deadline does not wait for a slot.
+    allowed = _least(skill.timeout, task.timeout_seconds)
+    seconds = _least(allowed, None if must_end is None else must_end - shop.clock.monotonic())
     try:
         arguments = skill.plan.bind(task.params, _context(execution, skill, seconds, shop.clock, report))
     except InvalidInputError as error:

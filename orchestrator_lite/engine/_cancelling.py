@@ -36,6 +36,6 @@ def _drop_waiting(step: Step, event: CancelAsked) -> None:
             continue
         if standing is not None:
             step.drop.append(Taken(task_id, standing.attempt, False))
-        step.clear_timers += [f"dispatch:{task_id}", f"retry:{task_id}"]
+        step.clear_timers += _ending.task_timers(task_id)
         tasks[task_id] = replace(task, dropped=True)
     step.update(tasks=tasks)

@@ -57,10 +57,15 @@ def outcome(step: Step) -> Any:
     return step.job.data if step.job.has_data else None
 
 
+def task_timers(task_id: str) -> list[str]:
+    """The timers a task may have."""
+    return [f"dispatch:{task_id}", f"retry:{task_id}", f"overdue:{task_id}"]
+
+
 def drop_all(step: Step, queue: Mapping[str, InQueue]) -> None:
     """Take every awaited task off the queue, and have the workers that run one told to stop."""
     for task_id in step.job.tasks:
-        step.clear_timers += [f"dispatch:{task_id}", f"retry:{task_id}"]
+        step.clear_timers += task_timers(task_id)
         standing = queue.get(task_id)
         if standing is None:
             continue

@@ -56,7 +56,10 @@ def _add(step: Step, spec: TaskSpec, event: HandlerDone) -> None:
     job = step.job
     task_id = f"{job.id}-{job.tasks_made + 1}"
     step.update(tasks_made=job.tasks_made + 1, last_task=(task_id, spec))
-    enqueue(step, task_id, Task(spec=spec), event.at)
+    deadline = None if spec.result_timeout_seconds is None else event.at + spec.result_timeout_seconds
+    if deadline is not None:
+        step.set_timers[f"overdue:{task_id}"] = deadline
+    enqueue(step, task_id, Task(spec=spec, deadline=deadline), event.at)
     described = {key: value for key, value in spec_document(spec).items() if key != "params"}
     step.note(
         "task_dispatched",

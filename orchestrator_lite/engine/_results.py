@@ -28,6 +28,9 @@ _FINAL_CODES = frozenset(
         ErrorCode.INTEGRITY_MISMATCH.value,
     }
 )
+_NO_ATTEMPT = 0
+"""The attempt of an answer that no worker gave."""
+
 _FAILING_CODES = frozenset({ErrorCode.INVALID_INPUT.value, ErrorCode.INTEGRITY_MISMATCH.value})
 
 
@@ -42,6 +45,26 @@ def arrived(step: Step, event: ResultArrived) -> None:
     if event.status == "failure" and _tried_again(step, event, task, attempt):
         step.verdict = Verdict(transition="failure_handled")
         return
+    step.drop.append(Taken(event.task_id, attempt))
+    _conclude(step, event, task, attempt)
+
+
+def gave_up(step: Step, task_id: str, standing: InQueue | None, at: float) -> None:
+    """A task has failed without an answer: its time is over. What its worker may still send counts for nothing."""
+    worker_id = "" if standing is None else standing.worker_id or ""
+    if standing is not None:
+        step.drop.append(Taken(task_id, standing.attempt, standing.leased))
+        if standing.leased:
+            step.cancel.append(task_id)
+    error = {"code": ErrorCode.TIMEOUT.value, "message": "The task's result did not come in time.", "details": None}
+    event = ResultArrived(
+        at=at, task_id=task_id, worker_id=worker_id, attempt=None, current=standing, status="failure", error=error
+    )
+    _conclude(step, event, step.job.tasks[task_id], _NO_ATTEMPT)
+    step.verdict = None
+
+
+def _conclude(step: Step, event: ResultArrived, task: Task, attempt: int) -> None:
     _finish_task(step, event, attempt)
     if step.job.status == "waiting_for_parallel_tasks":
         _join(step, event)
@@ -143,8 +166,7 @@ def _backoff(event: ResultArrived, retries: int) -> float:
 
 
 def _finish_task(step: Step, event: ResultArrived, attempt: int) -> None:
-    step.drop.append(Taken(event.task_id, attempt))
-    step.clear_timers += [f"dispatch:{event.task_id}"]
+    step.clear_timers += _ending.task_timers(event.task_id)
     rest = {task_id: task for task_id, task in step.job.tasks.items() if task_id != event.task_id}
     step.update(tasks=rest, done={**step.job.done, event.task_id: attempt})
     step.note(

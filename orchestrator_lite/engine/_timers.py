@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator_lite.engine import _ending, _queueing
+from orchestrator_lite.engine import _ending, _queueing, _results
 from orchestrator_lite.engine.events import TimerFired
 from orchestrator_lite.engine.step import Step
 
@@ -18,6 +18,8 @@ def fired(step: Step, event: TimerFired) -> None:
             _retry(step, event, task_id)
         case "dispatch":
             _dispatch_timeout(step, event, task_id)
+        case "overdue":
+            _overdue(step, event, task_id)
         case "result":
             _time_out(step, event, "The job's result did not come in time (result timeout).")
 
@@ -34,6 +36,13 @@ def _dispatch_timeout(step: Step, event: TimerFired, task_id: str) -> None:
     if task_id not in step.job.tasks or standing is None or standing.leased:
         return
     _time_out(step, event, "Worker task timed out while waiting in queue (dispatch timeout).")
+
+
+def _overdue(step: Step, event: TimerFired, task_id: str) -> None:
+    """A task's own time is over: it has failed, whoever has it, and is not tried again."""
+    task = step.job.tasks.get(task_id)
+    if task is not None and not task.dropped:
+        _results.gave_up(step, task_id, event.queue.get(task_id), event.at)
 
 
 def _time_out(step: Step, event: TimerFired, message: str) -> None:

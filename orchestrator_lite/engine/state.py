@@ -47,6 +47,7 @@ class Task:
         attempt: The attempt it was last queued with; the queue raises it when it hands the task out again.
         retries: Failures that were tried again.
         dispatched_at: When it was last queued, UTC seconds.
+        deadline: UTC seconds by which its result must come, whatever the attempt.
         dropped: Taken off the queue by a cancel; it will have no result.
         waiting_for_retry: It failed and its next attempt has not been queued yet.
     """
@@ -55,6 +56,7 @@ class Task:
     attempt: int = 1
     retries: int = 0
     dispatched_at: float = 0.0
+    deadline: float | None = None
     dropped: bool = False
     waiting_for_retry: bool = False
 
@@ -175,6 +177,7 @@ def _task_document(task: Task) -> dict[str, Any]:
         "attempt": task.attempt,
         "retries": task.retries,
         "dispatched_at": task.dispatched_at,
+        "deadline": task.deadline,
         "dropped": task.dropped,
         "waiting_for_retry": task.waiting_for_retry,
     }

@@ -134,9 +134,12 @@ def _payload(job: Job, queued: Queued) -> bytes:
         "tracing_context": job.tracing_context,
         "params_metadata": None,
     }
-    if job.result_deadline is not None:
+    if queued.spec.timeout_seconds is not None:
+        body["timeout_seconds"] = queued.spec.timeout_seconds
+    deadlines = [at for at in (job.result_deadline, job.tasks[queued.task_id].deadline) if at is not None]
+    if deadlines:
         # whole seconds: a float stops the polling of the official worker 1.0b20 for good (pains W0, I13)
-        body["deadline"] = math.ceil(job.result_deadline)
+        body["deadline"] = math.ceil(min(deadlines))
     return to_json(body)
 
 

@@ -230,9 +230,8 @@ class Runner:
         """Have workers stop what was cancelled; True when an open socket took a command."""
         asked = self._leases.ask_cancel(draft.cancel)
         sent = [await self._channels.cancel(lease) for lease in asked]
-        if draft.job.is_final:
-            for lease in asked:
-                self._leases.ended(lease.row.task_id)
+        for task_id in {taken.task_id for taken in draft.dropped}.intersection(draft.cancel):
+            self._leases.ended(task_id)
         return any(sent)
 
     async def _see_through(self, job: Job, task: asyncio.Task[Outcome]) -> None:

@@ -1,7 +1,8 @@
 """What the runner needs of a store: about a dozen verbs, and the rows that pass through them.
 
 No business rule lives behind it and no SQL before it. Every verb is atomic; a verb that wrote has been made durable
-when it returns (against a power cut only `commit` and the verbs of workers need be: a lease may be handed out twice). Times are UTC wall seconds. Documents are JSON bytes that only the engine reads.
+when it returns (against a power cut only `commit` and the verbs of workers need be: a lease may be handed out twice).
+Times are UTC wall seconds. Documents are JSON bytes that only the engine reads.
 """
 
 from __future__ import annotations

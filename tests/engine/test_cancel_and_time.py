@@ -242,3 +242,50 @@ def test_a_timer_of_a_job_that_has_ended_is_only_cleared():
         assert life.fire(name).clear_timers == [name]
     assert life.job.status == before.status
     assert life.job.events == before.events
+
+
+@pytest.mark.parametrize("leased", [True, False])
+def test_a_task_whose_time_is_over_has_failed_and_is_not_tried_again(leased):
+    life = Life()
+    task_id = life.dispatches(
+        transitions={"success": "finished", "TIMEOUT_ERROR": "rejected"}, result_timeout_seconds=9
+    )
+    assert life.timers == {f"overdue:{task_id}": life.now + 9}
+    if leased:
+        life.lease(task_id)
+    step = life.fire(f"overdue:{task_id}")
+    assert (life.job.current_state, life.queue, life.timers) == ("rejected", {}, {})
+    assert step.cancel == ([task_id] if leased else [])
+    assert [event["event_type"] for event in step.events] == ["task_finished", "state_finished", "state_started"]
+
+
+def test_a_tasks_time_goes_on_over_its_retries():
+    life = Life()
+    task_id = life.dispatches(result_timeout_seconds=9)
+    due = life.now + 9
+    life.lease(task_id)
+    life.failure(task_id)
+    assert life.timers[f"overdue:{task_id}"] == due
+    life.fire(f"overdue:{task_id}")
+    assert life.timers == {}
+    assert life.job.error is not None
+    assert life.job.error["code"] == "TIMEOUT_ERROR"
+
+
+def test_what_comes_after_a_tasks_time_is_recorded_and_ignored():
+    life = Life()
+    task_id = life.dispatches(result_timeout_seconds=9)
+    life.lease(task_id)
+    life.fire(f"overdue:{task_id}")
+    step = life.result(task_id, attempt=1)
+    assert step.verdict is not None
+    assert step.verdict.reason is not None
+    assert [event["event_type"] for event in step.events] == ["worker_event:late_result"]
+
+
+def test_a_result_in_time_ends_the_tasks_timer():
+    life = Life()
+    task_id = life.dispatches(result_timeout_seconds=9)
+    life.lease(task_id)
+    life.result(task_id)
+    assert life.timers == {}

@@ -179,3 +179,32 @@ def test_the_older_of_two_starts_with_one_id_stops():
                 assert await job.result(timeout=10) == 1
 
     run(body())
+
+
+def test_a_task_runs_no_longer_than_its_blueprint_allows():
+    flow = Blueprint("short", api_endpoint="/jobs/short")
+
+    @flow.handler(is_start=True)
+    async def start(actions: Any) -> None:
+        actions.dispatch_task("work", transitions={"TIMEOUT_ERROR": "finished"}, timeout_seconds=0.05, priority=1)
+
+    @flow.handler(is_end=True)
+    async def finished() -> None: ...
+
+    @skill(name="work")
+    async def work(ctx: Context) -> None:
+        remaining = ctx.remaining()
+        assert remaining is not None
+        assert remaining <= 0.05
+        await asyncio.Event().wait()
+
+    async def body() -> None:
+        async with Orchestrator([flow], store="memory").listening(port=0) as lite:
+            worker = Worker("w", skills=[work], orchestrators=lite.url, journal=None)
+            async with worker, AsyncClient(lite.url) as client:
+                job = await client.jobs.submit("short", {})
+                assert await ended(job) == "finished"
+                events = [event.event_type for event in await job.history()]
+                assert events.count("worker_event:task_retry") == 3
+
+    run(body())
