@@ -53,9 +53,9 @@ class Draft:
         return not any(step.changed or step.clear_timers or step.set_timers for step in self._steps)
 
     @property
-    def is_new(self) -> bool:
-        """Whether the job is not stored yet."""
-        return self.base.version == 0
+    def owes_handler(self) -> bool:
+        """Whether these folds have led into a state whose handler is to run; one that runs is not owed twice."""
+        return self.job.is_runnable and (self.base.version == 0 or self.job.step != self.base.job.step)
 
     @property
     def dropped(self) -> list[Taken]:

@@ -26,6 +26,7 @@ from orchestrator_lite.runtime.handling import Handling, Outcome
 from orchestrator_lite.runtime.jobs import Jobs, Live, in_queue
 from orchestrator_lite.runtime.leases import LeaseBook
 from orchestrator_lite.runtime.placement import Placement
+from orchestrator_lite.runtime.runs import Runs
 from orchestrator_lite.runtime.timekeeper import Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
 from orchestrator_lite.store import Change, Conflict, Store, StoreError, StoreUnavailable, TaskRef, TaskRow
@@ -83,8 +84,8 @@ class Runner:
         Raises:
             StoreUnavailable: It could not be stored; there is no such job.
         """
-        draft = await self._drafted(Live(job, 0), Created(at=job.created_at))
-        await self._commit(draft)
+        with Runs(self._handling) as runs:
+            await self._commit(await self._drafted(Live(job, 0), Created(at=job.created_at), runs), runs)
 
     async def apply(self, job_id: str, make: MakeEvent) -> Applied | None:
         """Let something happen to a job.
@@ -98,20 +99,24 @@ class Runner:
             What it did, or None when there is no such job.
         """
         async with self.jobs.turn(job_id):
-            for _ in range(TRIES):
-                live = await self.jobs.get(job_id)
-                if live is None:
-                    return None
-                event = make(live)
-                if event is None:
-                    return Applied(live.job)
-                draft = await self._drafted(live, event)
-                if draft.is_empty:
-                    return Applied(draft.job, draft.verdict, await self._tell(draft))
-                with suppress(Conflict):
-                    await self._commit(draft)
-                    return Applied(draft.job, draft.verdict, await self._tell(draft))
-                self.jobs.forget(job_id)
+            with Runs(self._handling) as runs:
+                return await self._applied(job_id, make, runs)
+
+    async def _applied(self, job_id: str, make: MakeEvent, runs: Runs) -> Applied | None:
+        for _ in range(TRIES):
+            live = await self.jobs.get(job_id)
+            if live is None:
+                return None
+            event = make(live)
+            if event is None:
+                return Applied(live.job)
+            draft = await self._drafted(live, event, runs)
+            if draft.is_empty:
+                return Applied(draft.job, draft.verdict, await self._tell(draft))
+            with suppress(Conflict):
+                await self._commit(draft, runs)
+                return Applied(draft.job, draft.verdict, await self._tell(draft))
+            self.jobs.forget(job_id)
         raise StoreUnavailable(f"job {job_id} changes faster than it can be read")
 
     async def resume(self) -> None:
@@ -132,15 +137,16 @@ class Runner:
             await asyncio.wait(tasks)
         await self._handling.close()
 
-    async def _drafted(self, live: Live, event: Event) -> Draft:
+    async def _drafted(self, live: Live, event: Event, runs: Runs) -> Draft:
         """Fold an event and the handlers it calls for, as far as they answer without waiting."""
         draft = Draft(live)
         draft.fold(event)
-        while draft.job.is_runnable:
-            task = self._begin(draft.job)
+        while draft.owes_handler:
+            task = runs.of(draft.job) or runs.keep(draft.job, self._begin(draft.job))
             if task is None:
                 break
-            await self._clock.sleep(0)
+            if not task.done():
+                await self._clock.sleep(0)
             if not task.done():
                 draft.handler = task
                 break
@@ -154,7 +160,7 @@ class Runner:
             return None
         return self._handling.start(job, blueprint)
 
-    async def _commit(self, draft: Draft) -> None:
+    async def _commit(self, draft: Draft, runs: Runs) -> None:
         now = self._clock.now()
         placement = Placement(self._dispatcher, now)
         try:
@@ -162,9 +168,8 @@ class Runner:
             await self.store.commit(change)
         except BaseException:
             placement.restore()
-            if draft.handler is not None:
-                self._handling.abandon(draft.handler)
             raise
+        runs.written(draft.handler)
         self._committed(draft, change, placement, now)
 
     def _committed(self, draft: Draft, change: Change, placement: Placement, now: float) -> None:
