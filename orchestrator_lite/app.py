@@ -66,6 +66,9 @@ class Orchestrator:
             BlueprintError: It is wrong in itself, or its name or endpoint is taken; file and line come first.
         """
         self._blueprints.add(blueprint)
+        core: Core | None = getattr(self._app.state, "core", None)
+        if core is not None:
+            core.adopt(blueprint)
 
     @property
     def url(self) -> str:
@@ -152,7 +155,10 @@ class Orchestrator:
         async with core.running():
             self._app.state.core = core
             self._app.state.access = access
-            yield core
+            try:
+                yield core
+            finally:
+                self._app.state.core = None
 
     def _opened(self, store: str | Store) -> Store:
         if isinstance(store, str):

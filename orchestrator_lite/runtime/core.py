@@ -109,6 +109,10 @@ class Core:
         await self._runner.create(job)
         return job
 
+    def adopt(self, blueprint: Blueprint) -> None:
+        """Let jobs go on that were left by an earlier run of the server and waited for this blueprint."""
+        self._runner.adopt(blueprint.name)
+
     async def get(self, job_id: str, client: Client) -> Live | None:
         """A job with its tasks, if it exists and belongs to the client."""
         live = await self._runner.jobs.get(job_id)

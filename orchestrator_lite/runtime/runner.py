@@ -76,6 +76,7 @@ class Runner:
         self._channels = channels
         self._watchers = watchers
         self._handling = handling
+        self._stranded: dict[str, set[str]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     async def create(self, job: Job) -> None:
@@ -128,6 +129,12 @@ class Runner:
                 self._spawn(self._resume_one(job_id, gate))
             last = job_ids[-1]
 
+    def adopt(self, blueprint: str) -> None:
+        """A blueprint is there: jobs that waited for it go on."""
+        gate = asyncio.Semaphore(AT_ONCE)
+        for job_id in self._stranded.pop(blueprint, ()):
+            self._spawn(self._resume_one(job_id, gate))
+
     async def close(self) -> None:
         """Stop what runs in the background; handlers that are owed run again at the next start."""
         tasks = set(self._background)
@@ -156,9 +163,15 @@ class Runner:
     def _begin(self, job: Job) -> asyncio.Task[Outcome] | None:
         blueprint = self._find_blueprint(job.blueprint)
         if blueprint is None:
-            log.error("job %s waits: blueprint %r is not loaded", job.id, job.blueprint)
+            self._strand(job)
             return None
         return self._handling.start(job, blueprint)
+
+    def _strand(self, job: Job) -> None:
+        """Let a job wait whose blueprint is not loaded; each blueprint is told of once."""
+        if job.blueprint not in self._stranded:
+            log.error("jobs wait (%s first): blueprint %r is not loaded", job.id, job.blueprint)
+        self._stranded.setdefault(job.blueprint, set()).add(job.id)
 
     async def _commit(self, draft: Draft, runs: Runs) -> None:
         now = self._clock.now()

@@ -282,3 +282,23 @@ def test_a_job_whose_blueprint_is_gone_waits_and_harms_nobody(file):
             assert (await house.ended(job_id))["result"] == 1
 
     run(body())
+
+
+def test_a_job_whose_blueprint_is_missing_after_a_restart_goes_on_when_it_is_added(file, caplog):
+    async def body():
+        site = Site(file, greet())
+        async with site.up() as house:
+            jobs = [await house.create("/jobs/greet") for _ in range(2)]
+        without = Site(file, greet("other"))
+        async with without.up() as house:
+            worker = await house.registered("w1", "greet")
+            for _ in jobs:
+                await worker.answer(await worker.task())
+            assert [(await house.job(job_id))["status"] for job_id in jobs] == ["running", "running"]
+            house.lite.add(greet())
+            assert [(await house.ended(job_id))["status"] for job_id in jobs] == ["finished", "finished"]
+        assert [record.getMessage() for record in caplog.records if "not loaded" in record.getMessage()] == [
+            f"jobs wait ({jobs[0]} first): blueprint 'greet' is not loaded"
+        ]
+
+    run(body())
