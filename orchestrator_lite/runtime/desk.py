@@ -236,11 +236,13 @@ class Desk:
         self._dispatcher.queued(row.skill for row in freed)
 
     async def _passed(self, row: TaskRow, now: float) -> None:
-        """A lease has come to a worker other than by a poll."""
+        """A lease has come to a worker other than by a poll, unless the task ended since `row` was read."""
         self._runner.jobs.forget(row.job_id)
         live = await self._runner.jobs.get(row.job_id)
-        cancel = live is not None and live.job.cancel_requested_at is not None
-        self.leases.took(row, now, started=True, cancel=cancel)
+        current = None if live is None else live.rows.get(row.task_id)
+        if live is None or current is None or current.until is None or current.attempt != row.attempt:
+            return
+        self.leases.took(row, now, started=True, cancel=live.job.cancel_requested_at is not None)
 
     async def _named(self, worker: Worker, named: list[str], now: float) -> None:
         for lease in self.leases.heard(worker, frozenset(named), now):

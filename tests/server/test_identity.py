@@ -305,3 +305,38 @@ def test_a_worker_the_server_does_not_know_is_told_to_register():
             assert await soon(poll) is None
 
     run(body())
+
+
+class SlowList(SqliteStore):
+    """A store whose list of leases is old when it arrives: what happens meanwhile is not in it."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.read, self.go = asyncio.Event(), asyncio.Event()
+
+    async def leases(self, worker_id: str | None = None) -> list[TaskRow]:
+        rows = await super().leases(worker_id)
+        if rows:
+            self.read.set()
+            await self.go.wait()
+        return rows
+
+
+def test_a_result_that_is_applied_while_its_worker_registers_leaves_no_lease_behind():
+    async def body():
+        store = SlowList()
+        async with serving(greet(), store=store) as house:
+            job_id = await house.create("/jobs/greet")
+            worker = await house.registered("w1", "greet", incarnation="a")
+            task = await worker.task()
+            await worker.ack(task)
+            holding = [{"task_id": task["task_id"], "attempt": task["attempt"]}]
+            registering = asyncio.create_task(worker.register(holding=holding))
+            await soon(asyncio.ensure_future(store.read.wait()))
+            assert (await worker.answer(task))["status"] == "result_accepted_success"
+            store.go.set()
+            await soon(registering)
+            assert len(house.lite._app.state.core.desk.leases) == 0
+            assert (await house.ended(job_id))["status"] == "finished"
+
+    run(body())
