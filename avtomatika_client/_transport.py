@@ -362,13 +362,19 @@ def _again_at_once(error: Exception, exchange: Exchange, lane: Lane[Pool, Gate],
 def _failure(error: Exception, exchange: Exchange, timeout: float | None = None) -> APIConnectionError:
     if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
         return exchange.timed_out(timeout)
-    if isinstance(error, httpx.ConnectTimeout):
+    if isinstance(error, httpx.ConnectTimeout) and not _is_mistaken(error):
         if timeout is not None and timeout - exchange.queued <= CONNECT_TIMEOUT:
             return exchange.timed_out(timeout)
         return exchange.failed(f"no connection within {CONNECT_TIMEOUT:.0f} s", sent=_was_sent(error, exchange))
     if isinstance(error, httpx.LocalProtocolError):
         return exchange.failed("the request is malformed", sent=False)  # its text may quote a header
     return exchange.failed(str(error) or type(error).__name__, sent=_was_sent(error, exchange))
+
+
+def _is_mistaken(error: httpx.ConnectTimeout) -> bool:
+    """Whether no time ran out: httpx-aiohttp calls every refused, unknown or cut connection a `ConnectTimeout`."""
+    cause = error.__cause__
+    return type(cause).__module__.startswith("aiohttp") and not isinstance(cause, TimeoutError)
 
 
 def _was_sent(error: Exception, exchange: Exchange) -> bool:
