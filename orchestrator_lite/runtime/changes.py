@@ -97,7 +97,7 @@ class Draft:
         for ref in change.requeue:
             rows.pop(ref.task_id, None)
         rows.update({row.task_id: row for row in change.enqueue})
-        return Live(self.job, change.job.version, rows)
+        return Live(self.job, change.job.version, rows, len(change.job.doc))
 
     def _timers(self) -> tuple[dict[str, float], set[str]]:
         """Timers as the folds leave them in their order: the last word on a name counts."""

@@ -15,14 +15,25 @@ from orchestrator_lite.store import Store, TaskRow
 KEPT = 10_000
 """Jobs kept in memory; any other is read from the store when it is needed."""
 
+HEAVIEST = 64 * 1024 * 1024
+"""Bytes of JSON that the jobs kept in memory may have together; the one used last is kept whatever it weighs."""
+
 
 @dataclass(slots=True)
 class Live:
-    """A job as last committed, with its tasks as the queue has them."""
+    """A job as last committed, with its tasks as the queue has them.
+
+    Attributes:
+        job: The job.
+        version: Its version in the store; 0: it is not stored yet.
+        rows: Its tasks in the queue.
+        size: Bytes of the job's document in the store.
+    """
 
     job: Job
     version: int
     rows: dict[str, TaskRow] = field(default_factory=dict)
+    size: int = 0
 
     @property
     def queue(self) -> dict[str, InQueue]:
@@ -45,6 +56,8 @@ class Jobs:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._live: OrderedDict[str, Live] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._size = 0
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def get(self, job_id: str) -> Live | None:
@@ -57,16 +70,18 @@ class Jobs:
         if loaded is None:
             return None
         rows = {row.task_id: row for row in loaded.tasks}
-        live = Live(from_document(loaded.job.doc), loaded.job.version, rows)
+        live = Live(from_document(loaded.job.doc), loaded.job.version, rows, len(loaded.job.doc))
         self.put(live)
         return live
 
     def put(self, live: Live) -> None:
         """Keep a job as it was committed."""
+        self.forget(live.job.id)
         self._live[live.job.id] = live
-        self._live.move_to_end(live.job.id)
-        if len(self._live) > KEPT:
-            self._live.popitem(last=False)
+        self._sizes[live.job.id] = size = live.size + sum(len(row.payload) for row in live.rows.values())
+        self._size += size
+        while len(self._live) > KEPT or (self._size > HEAVIEST and len(self._live) > 1):
+            self.forget(next(iter(self._live)))
 
     def moved(self, row: TaskRow) -> None:
         """A task has been leased or has gone back to the queue."""
@@ -76,11 +91,14 @@ class Jobs:
 
     def forget(self, job_id: str) -> None:
         """Read the job from the store next time."""
-        self._live.pop(job_id, None)
+        if self._live.pop(job_id, None) is not None:
+            self._size -= self._sizes.pop(job_id)
 
     def clear(self) -> None:
         """Forget all."""
         self._live.clear()
+        self._sizes.clear()
+        self._size = 0
 
     @asynccontextmanager
     async def turn(self, job_id: str) -> AsyncIterator[None]:
