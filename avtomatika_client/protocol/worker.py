@@ -6,7 +6,7 @@ worker every server. `JSON` fields hold whatever a release puts there.
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from avtomatika_client.protocol._base import JSON, OpenEnum, Received
 
@@ -42,6 +42,12 @@ class TaskError(Received):
     code: str = ErrorCode.TRANSIENT.value
     message: str = ""
     details: JSON = None
+
+    @field_validator("message", mode="before")
+    @classmethod
+    def _no_message(cls, value: JSON) -> JSON:
+        """A failure is not lost for want of words."""
+        return "" if value is None else value
 
 
 class Held(Received):

@@ -65,7 +65,13 @@ class Core:
         try:
             await self.desk.workers.open()
             await self.desk.restore()
-            keeper = Timekeeper(self.store, self.clock, before=self.desk.write_renewals, answer=self._answer)
+            keeper = Timekeeper(
+                self.store,
+                self.clock,
+                before=self.desk.write_renewals,
+                answer=self._answer,
+                overslept=self.desk.overslept,
+            )
             self._runner.timekeeper = keeper
             ticking = asyncio.create_task(keeper.run(), name="timekeeper")
             try:

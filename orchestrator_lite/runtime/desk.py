@@ -175,6 +175,13 @@ class Desk:
         if rows:
             await self._store.grace(now + max(self._window(row) for row in rows))
 
+    async def overslept(self) -> None:
+        """This process was held up: no worker could be heard, so none has been silent; leases get a fresh window."""
+        windows = [self._window(lease.row) for lease in self.leases.all()]
+        if windows:
+            log.warning("the server was held up; %d leases get a fresh window", len(windows))
+            await self._store.grace(self._clock.now() + max(windows))
+
     def _window(self, row: TaskRow) -> float:
         worker = self.workers.get(row.worker_id or "")
         return (

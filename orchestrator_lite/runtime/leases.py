@@ -74,6 +74,10 @@ class LeaseBook:
         """What a worker has."""
         return list(self._by_worker.get(worker_id, {}).values())
 
+    def all(self) -> list[Lease]:
+        """Every live lease."""
+        return list(self._by_task.values())
+
     def __len__(self) -> int:
         return len(self._by_task)
 

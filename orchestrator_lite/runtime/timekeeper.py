@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.store import Due, Store, StoreError
@@ -17,6 +18,9 @@ LATEST = 60.0
 SHORTEST = 0.01
 """Seconds between two looks."""
 
+OVERSLEPT = 2.0
+"""Seconds by which waking late means that this process was held up: others were not silent, it did not listen."""
+
 
 class Timekeeper:
     """One loop over `Store.due`.
@@ -27,6 +31,8 @@ class Timekeeper:
         before: Awaited before each look: renewals that were noted in memory are written.
         answer: What to do about what is due; every timer and lease in it must be ended by a commit, or it comes
             again.
+        overslept: Awaited when this process was held up (stopped, starved, blocked by a handler), before leases are
+            judged by a silence that may have been its own.
     """
 
     def __init__(
@@ -36,11 +42,13 @@ class Timekeeper:
         *,
         before: Callable[[], Awaitable[None]],
         answer: Callable[[Due], Awaitable[None]],
+        overslept: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._clock = clock
         self._before = before
         self._answer = answer
+        self._overslept = overslept
         self._poke = asyncio.Event()
         self._wake_at = 0.0
 
@@ -52,8 +60,11 @@ class Timekeeper:
 
     async def run(self) -> None:
         """Watch until cancelled; whatever fails is tried again, for nobody else watches."""
+        late = False
         while True:
             try:
+                if late:
+                    await self._overslept()
                 await self._look()
             except StoreError as error:
                 log.warning("timers wait: %s", error)
@@ -61,7 +72,7 @@ class Timekeeper:
             except Exception:
                 log.exception("timers wait: an answer failed")
                 self._wake_at = self._clock.now() + 1.0
-            await self._rest()
+            late = await self._rest()
 
     async def _look(self) -> None:
         self._wake_at = float("inf")
@@ -73,13 +84,21 @@ class Timekeeper:
         latest = now + LATEST if due.next_at is None else min(due.next_at, now + LATEST)
         self._wake_at = min(self._wake_at, latest)
 
-    async def _rest(self) -> None:
-        """Until the next thing is due; a short pause at least, so that what cannot be answered does not spin."""
+    async def _rest(self) -> bool:
+        """Until the next thing is due; a short pause at least, so that what cannot be answered does not spin.
+
+        Returns:
+            Whether it woke much later than it should have. That is measured by the loop's own time: a clock that is set
+            forward makes nobody late.
+        """
+        loop = asyncio.get_running_loop()
+        late = False
         await self._clock.sleep(SHORTEST)
         while (pause := self._wake_at - self._clock.now()) > 0:
             self._poke.clear()
-            try:
+            planned = loop.time() + pause
+            with suppress(TimeoutError):
                 async with self._clock.timeout(pause):
                     await self._poke.wait()
-            except TimeoutError:
-                return
+            late = late or loop.time() > planned + OVERSLEPT
+        return late

@@ -57,6 +57,8 @@ def perform(tx: Transaction, group: Sequence[Call]) -> None:
         tx.end()
     except Exception as error:
         _abandon(tx)
+        if _is_passing(error):
+            tx.suffers(error)
         if len(group) == 1 or _is_passing(error):
             _fail(group, error)
         else:

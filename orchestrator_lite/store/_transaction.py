@@ -30,6 +30,7 @@ class Transaction:
         self.batch = Batch(connection)
         self.known = Known(connection)
         self.commits = 0
+        self._suffers = self._lasting = False
 
     def begin(self, *, lasting: bool = True) -> None:
         """Open a transaction; nobody else can write until its end.
@@ -38,6 +39,7 @@ class Transaction:
             lasting: Whether what it writes must survive a power cut, where the store promises that.
         """
         self.known.forget()
+        self._lasting = lasting
         if self._synchronous is not (self._power and lasting):
             self._synchronous = not self._synchronous
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if self._synchronous else 'NORMAL'}")
@@ -48,6 +50,15 @@ class Transaction:
         self.batch.flush()
         self._connection.execute("COMMIT")
         self.commits += 1
+        if self._suffers and self._lasting:  # a group that only read has proved nothing
+            self._suffers = False
+            _log.warning("The store can write again.")
+
+    def suffers(self, error: Exception) -> None:
+        """A cause that may pass keeps it from writing: said once, until it can."""
+        if not self._suffers:
+            self._suffers = True
+            _log.warning("The store cannot write, and requests that need it are refused until it can: %s", error)
 
     def abandon(self) -> None:
         """Undo the transaction, however far it came."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests._support.house import serving
 from tests.conftest import run
-from tests.server.flows import greet
+from tests.server.flows import bare, greet
 
 
 def test_a_registration_is_answered_registered():
@@ -207,5 +207,18 @@ def test_a_retry_waits_at_least_as_long_as_the_worker_asks():
             await worker.nothing()
             house.clock.jump(4)
             await worker.task()
+
+    run(body())
+
+
+def test_a_failure_without_words_is_a_failure_all_the_same():
+    async def body():
+        async with serving(bare("greet")) as house:
+            job_id = await house.create("/jobs/greet")
+            worker = await house.registered("w1", "greet")
+            error = {"code": "PERMANENT_ERROR", "message": None}
+            await worker.answer(await worker.task(), "failure", error=error)
+            job = await house.ended(job_id)
+            assert (job["status"], job["error"]["message"]) == ("quarantined", "")
 
     run(body())

@@ -49,6 +49,23 @@ def test_a_full_disk_is_told_and_the_store_works_again_when_there_is_room(tmp_pa
     run(is_open(lambda: SqliteStore(str(tmp_path / "lite.db") if in_file else None, inline=inline), promise))
 
 
+def test_a_full_disk_is_logged_once_and_its_end_once(tmp_path, caplog):
+    async def promise(store):
+        limit_pages(store, 2)
+        big = Change(job=job("big", doc=bytes(100_000)))
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await store.commit(big)
+            await store.load("big")
+        limit_pages(store, 1000)
+        await store.commit(big)
+        await store.commit(Change(job=job("small")))
+
+    run(is_open(lambda: SqliteStore(str(tmp_path / "lite.db")), promise))
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text.partition(",")[0] for text in said] == ["The store cannot write", "The store can write again."]
+
+
 def test_when_the_commit_fails_every_verb_of_the_group_is_told(tmp_path):
     async def promise(store):
         limit_pages(store, 2)
