@@ -42,7 +42,8 @@ class Channels:
 
     async def cancel(self, lease: Lease) -> bool:
         """Tell a worker to stop a task, with both keys the releases read; True when an open socket took it."""
-        socket = self._open.get(lease.row.worker_id or "")
+        worker_id = lease.row.worker_id or ""
+        socket = self._open.get(worker_id)
         if socket is None:
             return False
         command = {
@@ -55,7 +56,10 @@ class Channels:
         try:
             async with self._clock.timeout(SEND_LIMIT):
                 await socket.send_json(command)
-        except Exception:  # a socket that cannot take it is as good as closed; the heartbeat carries the command
+        except (
+            Exception
+        ):  # a socket that cannot take it is as good as closed; heartbeats carry the commands from now on
+            self.closed(worker_id, socket)
             return False
         return True
 
