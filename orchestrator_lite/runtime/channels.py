@@ -56,9 +56,8 @@ class Channels:
         try:
             async with self._clock.timeout(SEND_LIMIT):
                 await socket.send_json(command)
-        except (
-            Exception
-        ):  # a socket that cannot take it is as good as closed; heartbeats carry the commands from now on
+        except Exception:
+            # A socket that cannot take it is as good as closed; heartbeats carry the commands from now on.
             self.closed(worker_id, socket)
             return False
         return True
