@@ -25,6 +25,9 @@ ACTIVE_FOR = 120.0
 
 _SECRET = frozenset({"security", "nonce", "timestamp", "holding", "acks"})
 
+REMEMBERED = 16
+"""Earlier starts of a worker that are remembered as over."""
+
 
 class SupersededError(AvtomatikaError):
     """A newer start of this worker has registered; this one must stop."""
@@ -41,6 +44,7 @@ class Worker:
         doc: Its registration with later heartbeats merged in, without secrets: what `GET /workers` shows.
         seen_at: When it was last heard, UTC seconds.
         status: What its last heartbeat said.
+        replaced: Earlier incarnations, the latest last: one of them that comes back is refused.
     """
 
     worker_id: str
@@ -49,6 +53,7 @@ class Worker:
     seen_at: float
     doc: dict[str, Any] = field(default_factory=dict)
     status: str = "idle"
+    replaced: tuple[str, ...] = ()
 
     @property
     def is_ours(self) -> bool:
@@ -104,12 +109,17 @@ class Workers:
         if known is None or incarnation is None or known.incarnation is None:
             return
         if known.incarnation != incarnation:
-            raise SupersededError(
-                f"superseded: worker {worker_id!r} has been started anew elsewhere; this one must stop"
-            )
+            raise _superseded(worker_id)
 
     async def register(self, registration: Registration, now: float) -> Worker:
-        """Keep a registration."""
+        """Keep a registration.
+
+        Raises:
+            SupersededError: A newer start of this worker has registered before: the old one does not win it back.
+        """
+        known = self._known.get(registration.worker_id)
+        if known is not None and registration.incarnation in known.replaced:
+            raise _superseded(registration.worker_id)
         doc = {key: item for key, item in registration.model_dump(mode="json").items() if key not in _SECRET}
         worker = Worker(
             worker_id=registration.worker_id,
@@ -117,8 +127,9 @@ class Workers:
             incarnation=registration.incarnation,
             seen_at=now,
             doc={key: item for key, item in doc.items() if item is not None},
+            replaced=() if known is None else _replaced(known, registration.incarnation),
         )
-        await self._store.put_worker(WorkerRow(worker.worker_id, now, to_json(worker.doc)))
+        await self._store.put_worker(WorkerRow(worker.worker_id, now, _document(worker)))
         self._known[worker.worker_id] = worker
         return worker
 
@@ -131,15 +142,27 @@ class Workers:
         worker.doc.update(said)
         if skills and frozenset(skills) != worker.skills:
             worker.skills = frozenset(skills)
-            await self._store.put_worker(WorkerRow(worker.worker_id, now, to_json(worker.doc)))
+            await self._store.put_worker(WorkerRow(worker.worker_id, now, _document(worker)))
 
-    async def forget_all(self) -> None:
-        """Forget every worker."""
-        self._known.clear()
+
+def _superseded(worker_id: str) -> SupersededError:
+    return SupersededError(f"superseded: worker {worker_id!r} has been started anew elsewhere; this one must stop")
+
+
+def _replaced(known: Worker, incarnation: str | None) -> tuple[str, ...]:
+    """The incarnations that are over once `incarnation` has registered."""
+    if known.incarnation in {None, incarnation}:
+        return known.replaced
+    return (*known.replaced, str(known.incarnation))[-REMEMBERED:]
+
+
+def _document(worker: Worker) -> bytes:
+    return to_json({**worker.doc, "replaced": worker.replaced})
 
 
 def _from_row(row: WorkerRow) -> Worker:
     doc = from_json(row.doc)
+    replaced = tuple(doc.pop("replaced", ()))
     # as it was taken, unchecked: heartbeats added to it what no registration may hold, and a server must start
     registration = Registration.model_construct(**{**doc, "worker_id": row.worker_id})
     return Worker(
@@ -148,4 +171,5 @@ def _from_row(row: WorkerRow) -> Worker:
         incarnation=registration.incarnation,
         seen_at=row.seen_at,
         doc=doc,
+        replaced=replaced,
     )

@@ -137,6 +137,26 @@ def test_every_request_of_a_superseded_start_is_answered_409(request_of):
     run(body())
 
 
+def test_a_superseded_start_does_not_win_its_place_back_by_registering_again(tmp_path):
+    async def body():
+        store = f"sqlite:///{tmp_path / 'lite.db'}"
+        for first in (True, False):  # the second time by a server that was started anew
+            async with serving(greet(), store=store) as house:
+                old = house.worker("w1", "greet", incarnation="old")
+                new = house.worker("w1", "greet", incarnation="new")
+                if first:
+                    await old.register()
+                await new.register()
+                again = {"worker_id": "w1", "supported_skills": ["greet"], "incarnation": "old"}
+                reply = await old.send("POST", "/workers/register", json=again)
+                assert reply.status_code == 409
+                assert "superseded" in reply.json()["error"]
+                await house.create("/jobs/greet")
+                await new.answer(await new.task())
+
+    run(body())
+
+
 def test_the_open_poll_of_a_superseded_start_takes_no_task():
     async def body():
         async with serving(greet()) as house:
