@@ -11,13 +11,20 @@ from avtomatika_client._clash import PackageClashError, check_clash
 _EXTRAS = {
     "fast_magic_filter": "server",
     "fastapi": "server",
+    "obstore": "server",
     "pydantic_settings": "server",
     "rich": "cli",
     "starlette": "server",
     "typer": "cli",
     "uvicorn": "server",
+    "watchfiles": "cli",
 }
 """Which extra brings a module that a script may miss; anything else that is missing is the user's own."""
+
+
+def client() -> None:
+    """The command `avtomatika`."""
+    _run("avtomatika", "avtomatika_client._cli", "cli")
 
 
 def worker() -> None:
