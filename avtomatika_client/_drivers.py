@@ -44,7 +44,7 @@ async def run_async(flow: Flow[T], transport: AsyncTransport, clock: Clock) -> T
         step = next(flow)
         while True:
             if isinstance(step, Sleep):
-                await clock.sleep(step.seconds)
+                await clock.sleep(step.seconds, upkeep=step.upkeep)
                 step = flow.send(None)
                 continue
             try:

@@ -64,7 +64,7 @@ class Channel:
         except APIConnectionError as error:
             if self._backoff.failures == 0:
                 logger.info("No WebSocket to %s: %s", self._peer().target.url, error)
-        await self._clock.sleep(self._backoff.next())
+        await self._clock.sleep(self._backoff.next(), upkeep=True)
         return True
 
     async def send_acks(self, acks: tuple[Ack, ...]) -> bool:

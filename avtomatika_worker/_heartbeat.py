@@ -156,9 +156,10 @@ class Heart:
         transport = self._transport()
         try:
             async with asyncio.TaskGroup() as group:
+                pause = partial(self._clock.sleep, upkeep=True)
                 for server in self._servers:
                     step = partial(self._step, server, transport)
-                    group.create_task(supervise(f"heartbeat of {server}", step, self._clock.sleep))
+                    group.create_task(supervise(f"heartbeat of {server}", step, pause))
         finally:
             await transport.aclose()
 
@@ -174,7 +175,7 @@ class Heart:
 
     async def _rest(self, wake: asyncio.Event, seconds: float | None) -> None:
         with contextlib.suppress(TimeoutError):
-            async with self._clock.timeout(seconds):
+            async with self._clock.timeout(seconds, upkeep=True):
                 await wake.wait()
         wake.clear()
 

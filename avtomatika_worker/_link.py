@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final, Protocol
 
 from avtomatika_client._calls._flow import Reply
@@ -89,7 +90,7 @@ class Link:
 
     def start(self, spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
         """Start the loops; `spawn` runs them in a task group."""
-        sleep = self._host.clock.sleep
+        sleep = partial(self._host.clock.sleep, upkeep=True)
         loops = {"registration": self._register, "receipt": self._acknowledge, "WebSocket": self._listen}
         self._poller = spawn(supervise(f"poll of {self.server}", self._poll, sleep))
         self._loops = [spawn(supervise(f"{name} of {self.server}", step, sleep)) for name, step in loops.items()]
@@ -162,7 +163,7 @@ class Link:
         finally:
             self._polling = False
         if pause and not self._draining:
-            await self._host.clock.sleep(pause)
+            await self._host.clock.sleep(pause, upkeep=True)
         return not self._draining
 
     async def _hand_over_journal(self) -> None:

@@ -91,7 +91,7 @@ class Session:
             return
         self.say_once("registration", problem)
         self._stale.set()
-        await self._clock.sleep(self._backoff.next(floor))
+        await self._clock.sleep(self._backoff.next(floor), upkeep=True)
 
     async def _try(
         self, offer: Offer, holding: Callable[[], list[Ack]], superseded: Callable[[], None]

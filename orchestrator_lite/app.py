@@ -12,8 +12,9 @@ from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from avtomatika_client.protocol.errors import AvtomatikaError
 from orchestrator_lite._listening import listening
 from orchestrator_lite.access import Access, is_loopback
-from orchestrator_lite.api._app import behind_front, build, collides
+from orchestrator_lite.api._app import collides, front_of
 from orchestrator_lite.api._front import App
+from orchestrator_lite.api._site import Site
 from orchestrator_lite.blueprint import Blueprint
 from orchestrator_lite.runtime.blueprints import Blueprints
 from orchestrator_lite.runtime.core import Core
@@ -49,10 +50,8 @@ class Orchestrator:
     ) -> None:
         self.settings = settings or Settings()
         self._clock = clock
-        self._app = build()
-        self._app.state.settings = self.settings
-        self._blueprints = Blueprints(lambda path: collides(self._app, path))
-        self._app.state.blueprints = self._blueprints
+        self._site = Site(settings=self.settings, blueprints=Blueprints(collides))
+        self._front = front_of(self._site)
         for blueprint in blueprints:
             self.add(blueprint)
         self._store = self._opened(self.settings.store if store is None else store)
@@ -65,10 +64,9 @@ class Orchestrator:
         Raises:
             BlueprintError: It is wrong in itself, or its name or endpoint is taken; file and line come first.
         """
-        self._blueprints.add(blueprint)
-        core: Core | None = getattr(self._app.state, "core", None)
-        if core is not None:
-            core.adopt(blueprint)
+        self._site.blueprints.add(blueprint)
+        if self._site.core is not None:
+            self._site.core.adopt(blueprint)
 
     @property
     def url(self) -> str:
@@ -89,8 +87,8 @@ class Orchestrator:
             AccessError: No credentials are set and `Settings(development=True)` was not given: it cannot know where
                 it is bound.
         """
-        self._app.state.access = Access(self.settings, loopback=None)
-        return _with_lifespan(self, behind_front(self._app))
+        self._site.access = Access(self.settings, loopback=None)
+        return _with_lifespan(self, self._front)
 
     @asynccontextmanager
     async def listening(self, port: int | None = None, host: str | None = None) -> AsyncIterator[Self]:
@@ -109,7 +107,7 @@ class Orchestrator:
         access = Access(self.settings, loopback=is_loopback(address))
         async with self._running(access) as core:
             wanted = self.settings.port if port is None else port
-            async with listening(behind_front(self._app), address, wanted, before_stop=core.let_go) as url:
+            async with listening(self._front, address, wanted, before_stop=core.let_go) as url:
                 self._url = url
                 try:
                     yield self
@@ -134,8 +132,7 @@ class Orchestrator:
     @property
     def is_development(self) -> bool:
         """Whether the development tokens hold; known once it runs."""
-        access: Access = self._app.state.access
-        return access.development
+        return self._site.access is not None and self._site.access.development
 
     @property
     def client_token(self) -> str:
@@ -151,14 +148,14 @@ class Orchestrator:
 
     @asynccontextmanager
     async def _running(self, access: Access) -> AsyncIterator[Core]:
-        core = Core(self._store, self._clock, self._blueprints, handler_limit=self.settings.handler_time_limit)
+        site = self._site
+        core = Core(self._store, self._clock, site.blueprints, handler_limit=self.settings.handler_time_limit)
         async with core.running():
-            self._app.state.core = core
-            self._app.state.access = access
+            site.core, site.access = core, access
             try:
                 yield core
             finally:
-                self._app.state.core = None
+                site.core = None
 
     def _opened(self, store: str | Store) -> Store:
         if isinstance(store, str):
@@ -172,7 +169,8 @@ def _with_lifespan(orchestrator: Orchestrator, app: App) -> App:
             await app(scope, receive, send)
             return
         await receive()
-        access: Access = orchestrator._app.state.access  # noqa: SLF001 - the other half of `asgi`
+        access = orchestrator._site.access  # noqa: SLF001 - the other half of `asgi`
+        assert access is not None  # noqa: S101 - it has set it
         try:
             async with orchestrator._running(access) as core:  # noqa: SLF001
                 await send({"type": "lifespan.startup.complete"})

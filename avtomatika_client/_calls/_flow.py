@@ -59,9 +59,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Ask the driver to let `seconds` pass."""
+    """Ask the driver to let `seconds` pass; `upkeep`: between two looks at something that may never change."""
 
     seconds: float
+    upkeep: bool = False
 
 
 Step: TypeAlias = Send | Sleep

@@ -77,7 +77,8 @@ def wait_for_end(session: Session, ref: JobRef, budget: Budget) -> Flow[Job]:
     mark = object()
     session.facts.waits.add(mark)
     try:
-        return (yield from _until_ended(replace(session, retry=_ONCE), ref, budget))
+        with session.clock.ends_within(budget.left):
+            return (yield from _until_ended(replace(session, retry=_ONCE), ref, budget))
     finally:
         session.facts.waits.discard(mark)
 
@@ -97,7 +98,7 @@ def _until_ended(session: Session, ref: JobRef, budget: Budget) -> Flow[Job]:
             pause = 0.0 if held and session.clock.monotonic() - asked > FIRST_PAUSE else next(rests)
         except (APIConnectionError, APIStatusError) as error:
             pause = outage.bear(error)
-        yield Sleep(budget.at_most(pause))
+        yield Sleep(budget.at_most(pause), upkeep=True)
     raise timed_out(budget, job, ref, outage) from outage.last
 
 
@@ -110,21 +111,25 @@ def next_ended(session: Session, waiting: deque[JobRef], budget: Budget) -> Flow
         WaitTimeout: The time was up first.
         APIStatusError: The server refused to tell.
     """
-    once = replace(session, retry=_ONCE)
+    if len(waiting) == 1:
+        job = yield from wait_for_end(session, waiting[0], budget)
+        return waiting.popleft(), job
+    with session.clock.ends_within(budget.left):
+        return (yield from _next_of_many(replace(session, retry=_ONCE), waiting, budget))
+
+
+def _next_of_many(session: Session, waiting: deque[JobRef], budget: Budget) -> Flow[tuple[JobRef, Job]]:
     outage, rests = Outage(), pauses(_SWEEP_PAUSE, _LONGEST_SWEEP_PAUSE)
     while not budget.is_over:
-        if len(waiting) == 1:
-            job = yield from wait_for_end(session, waiting[0], budget)
-            return waiting.popleft(), job
         try:
-            found = yield from _sweep(once, waiting, budget)
+            found = yield from _sweep(session, waiting, budget)
             if found is not None:
                 return found
             outage.over()
             pause = next(rests)
         except (APIConnectionError, APIStatusError) as error:
             pause = outage.bear(error)
-        yield Sleep(budget.at_most(pause))
+        yield Sleep(budget.at_most(pause), upkeep=True)
     raise timed_out(budget, None, None, outage) from outage.last
 
 

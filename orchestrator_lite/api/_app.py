@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fastapi import FastAPI
 from starlette.routing import Match
 
@@ -9,11 +11,13 @@ from avtomatika_client._version import __version__
 from orchestrator_lite.api import jobs, public, workers
 from orchestrator_lite.api._front import App, Front
 from orchestrator_lite.api._http import install_errors
+from orchestrator_lite.api._site import Site
 from orchestrator_lite.api.channel import channel
 
 
-def build() -> FastAPI:
-    """The application; `app.state` gets `core`, `settings` and `access` before the first request."""
+@cache
+def application() -> FastAPI:
+    """The application, built once per process: a connection's scope says which server it has come to."""
     app = FastAPI(
         title="orchestrator_lite",
         version=__version__,
@@ -31,13 +35,14 @@ def build() -> FastAPI:
     return app
 
 
-def behind_front(app: FastAPI) -> App:
-    """The application as it is served."""
-    return Front(app, lambda: app.state.access, lambda: app.state.settings.max_body)
+def front_of(site: Site) -> App:
+    """The application as one server serves it."""
+    return Front(application(), site)
 
 
-def collides(app: FastAPI, path: str) -> bool:
+def collides(path: str) -> bool:
     """Whether a POST to `path` is served by a fixed route."""
+    app = application()
     scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": [], "app": app}
     fixed = [route for route in app.router.routes if not isinstance(route, jobs.BlueprintRoute)]
     return any(

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
-from orchestrator_lite.access import Access, Refused
+from orchestrator_lite.access import Refused
+from orchestrator_lite.api._site import KEY, Site
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -23,15 +24,14 @@ class TooLarge(Exception):
 
 
 class Front:
-    """Checks origin and token of every request, and stops bodies that grow too large.
+    """One server's door to the application: checks origin and token, and stops bodies that grow too large.
 
-    The client's identity is left in `scope["client_identity"]`.
+    Leaves the server in the connection's scope, and the client's identity in `scope["client_identity"]`.
     """
 
-    def __init__(self, app: App, access: Callable[[], Access], max_body: Callable[[], int]) -> None:
+    def __init__(self, app: App, site: Site) -> None:
         self._app = app
-        self._access = access
-        self._max_body = max_body
+        self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -39,6 +39,7 @@ class Front:
             await self._app(scope, receive, send)
             return
         scope = _at_root(scope)
+        scope[KEY] = self._site
         try:
             self._let_in(scope)
         except Refused as refused:
@@ -47,10 +48,12 @@ class Front:
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
-        await self._app(scope, _bounded(receive, self._max_body()), send)
+        await self._app(scope, _bounded(receive, self._site.settings.max_body), send)
 
     def _let_in(self, scope: Scope) -> None:
-        access = self._access()
+        access = self._site.access
+        if access is None or self._site.core is None:
+            raise Refused(503, "The server is not running")
         access.origin(scope["headers"])
         path: str = scope["path"]
         if path.startswith("/api/") or path == "/api":

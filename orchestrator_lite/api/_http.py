@@ -13,9 +13,11 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from orchestrator_lite.api._front import TooLarge
+from orchestrator_lite.api._site import site_of
 from orchestrator_lite.engine.json_values import NotJSONError
 from orchestrator_lite.runtime.workers import SupersededError
 from orchestrator_lite.store import StoreError
@@ -48,16 +50,16 @@ class DirectRoute(APIRoute):
         return endpoint
 
 
-def core_of(request: Request) -> Core:
-    """The running server behind a request."""
-    core: Core = request.scope["app"].state.core
+def core_of(request: HTTPConnection) -> Core:
+    """The running server behind a request or a socket."""
+    core = site_of(request.scope).core
+    assert core is not None  # noqa: S101 - the front door lets nobody in while it does not run
     return core
 
 
-def settings_of(request: Request) -> Settings:
+def settings_of(request: HTTPConnection) -> Settings:
     """The server's settings."""
-    settings: Settings = request.scope["app"].state.settings
-    return settings
+    return site_of(request.scope).settings
 
 
 def answer(content: Any, status: int = 200) -> Response:

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from avtomatika_client.protocol import headers
+from orchestrator_lite.api._http import core_of
 from orchestrator_lite.runtime.core import Core
 from orchestrator_lite.runtime.workers import SupersededError, Worker
 
@@ -25,7 +26,7 @@ async def channel(socket: WebSocket) -> None:
 
     Official workers before 1.0b20 name themselves nowhere: such a socket is known by itself alone.
     """
-    core: Core = socket.scope["app"].state.core
+    core = core_of(socket)
     worker_id = socket.path_params.get("worker_id") or socket.headers.get(headers.WORKER_ID) or f"{UNNAMED}{id(socket)}"
     await socket.accept()
     try:

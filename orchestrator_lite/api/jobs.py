@@ -23,6 +23,7 @@ from orchestrator_lite.api._http import (
     read_object,
     until_gone,
 )
+from orchestrator_lite.api._site import site_of
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.state import Client
 from orchestrator_lite.runtime.jobs import Live
@@ -54,7 +55,7 @@ class BlueprintRoute(DirectRoute):
         """A POST to the endpoint of a blueprint, and nothing else."""
         if scope["type"] != "http" or scope["method"] != "POST":
             return Match.NONE, {}
-        if scope["app"].state.blueprints.at(scope["path"]) is None:
+        if site_of(scope).blueprints.at(scope["path"]) is None:
             return Match.NONE, {}
         return Match.FULL, {"endpoint": self.endpoint, "path_params": {}}
 

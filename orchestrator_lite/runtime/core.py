@@ -130,7 +130,7 @@ class Core:
         try:
             live = await self._runner.jobs.get(job_id)
             if live is not None and not live.job.is_final and not self._dispatcher.closed:
-                await self.clock.wait_any((future, gone), seconds)
+                await self.clock.wait_any((future, gone), seconds, upkeep=True)
         finally:
             self._watchers.leave(job_id, future)
 

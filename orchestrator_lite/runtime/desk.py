@@ -212,7 +212,7 @@ class Desk:
     async def _waited(self, poll: Poll, seconds: float, gone: asyncio.Future[Any]) -> list[TaskRow]:
         self._dispatcher.waits(poll)
         try:
-            await self._clock.wait_any((poll.answer, gone), max(seconds, 0.0))
+            await self._clock.wait_any((poll.answer, gone), max(seconds, 0.0), upkeep=True)
             if poll.reserved:  # a commit holds a task for this poll: it is decided in a moment
                 await self._clock.wait_any((poll.answer,), None)
         finally:

@@ -93,12 +93,12 @@ class Timekeeper:
         """
         loop = asyncio.get_running_loop()
         late = False
-        await self._clock.sleep(SHORTEST)
+        await self._clock.sleep(SHORTEST, upkeep=True)
         while (pause := self._wake_at - self._clock.now()) > 0:
             self._poke.clear()
             planned = loop.time() + pause
             with suppress(TimeoutError):
-                async with self._clock.timeout(pause):
+                async with self._clock.timeout(pause, upkeep=True):
                     await self._poke.wait()
             late = late or loop.time() > planned + OVERSLEPT
         return late

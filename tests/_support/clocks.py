@@ -46,21 +46,23 @@ class JumpingClock(Clock):
         """Monotonic time, with the jumps."""
         return SYSTEM_CLOCK.monotonic() + self._ahead
 
-    async def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float, *, upkeep: bool = False) -> None:
         """Let `seconds` pass, or be jumped over."""
         if seconds <= 0:
             await SYSTEM_CLOCK.sleep(0)
         else:
             await self.wait_any((), seconds)
 
-    def timeout(self, seconds: float | None) -> asyncio.Timeout:
+    def timeout(self, seconds: float | None, *, upkeep: bool = False) -> asyncio.Timeout:
         """A timeout that a jump brings nearer."""
         timeout = SYSTEM_CLOCK.timeout(seconds)
         if seconds is not None:
             self._timeouts[timeout] = self.monotonic() + seconds
         return timeout
 
-    async def wait_any(self, futures: Iterable[asyncio.Future[Any]], seconds: float | None) -> None:
+    async def wait_any(
+        self, futures: Iterable[asyncio.Future[Any]], seconds: float | None, *, upkeep: bool = False
+    ) -> None:
         """Wait until a future is done, or `seconds` have passed or been jumped over."""
         wanted = set(futures)
         until = None if seconds is None else self.monotonic() + seconds

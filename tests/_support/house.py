@@ -92,7 +92,7 @@ class House:
 
     async def holds_poll(self, worker_id: str) -> None:
         """Wait until the server holds a poll of this worker."""
-        waiting = self.lite._app.state.core._dispatcher._waiting
+        waiting = self.lite._site.core._dispatcher._waiting
         await until(lambda: any(poll.worker.worker_id == worker_id for queue in waiting.values() for poll in queue))
 
     async def settled(self) -> None:

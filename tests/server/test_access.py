@@ -14,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from orchestrator_lite import Orchestrator, Settings
 from orchestrator_lite.access import AccessError
+from orchestrator_lite.api._app import application
 from tests._support.house import House, serving
 from tests.conftest import run
 from tests.server.flows import greet
@@ -35,7 +36,7 @@ INVALID = {
 def routes(house: House) -> list[tuple[str, str]]:
     """Every route of the server as method and a path that matches it."""
     found = []
-    for route in house.lite._app.routes:
+    for route in application().routes:
         path = re.sub(r"\{[^}]*\}", "x", route.path)
         if not isinstance(route, WebSocketRoute):
             found += [(method, path) for method in route.methods]
@@ -196,7 +197,7 @@ async def mounted(lite: Orchestrator, root_path: str) -> AsyncIterator[httpx.Asy
     """The application behind a server that puts it under a path."""
     transport = httpx.ASGITransport(lite.asgi, root_path=root_path)
     async with (
-        lite._running(lite._app.state.access),
+        lite._running(lite._site.access),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
     ):
         yield http

@@ -36,7 +36,7 @@ def refused(reply: httpx.Response, *words: str, status: int = 400) -> None:
 
 async def stored(house: House) -> Any:
     """How much work the server has."""
-    return await house.lite._app.state.core.store.counts()
+    return await house.lite._site.core.store.counts()
 
 
 @asynccontextmanager

@@ -236,6 +236,6 @@ def test_a_client_that_waits_learns_of_the_cancel_at_once():
     async def until_watched(house: House, job_id: str) -> None:
         from tests._support.house import until
 
-        await until(lambda: job_id in house.lite._app.state.core._watchers._waiting)
+        await until(lambda: job_id in house.lite._site.core._watchers._waiting)
 
     run(body())

@@ -133,7 +133,7 @@ def test_whatever_workers_do_every_job_ends_with_one_result_a_task(seed: int, tm
                 done.set()
             for job_id in jobs:
                 await check(house, job_id)
-            counts = await house.lite._app.state.core.store.counts()
+            counts = await house.lite._site.core.store.counts()
             assert (counts.queued, counts.leased) == (0, 0)
 
     async def ended(house: House, job_id: str) -> None:

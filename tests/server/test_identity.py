@@ -199,7 +199,7 @@ def test_a_poll_that_was_asking_the_store_meanwhile_is_not_held(meanwhile):
             elif meanwhile == "draining":
                 await old.beat(status="draining")
             else:
-                house.lite._app.state.core.let_go()
+                house.lite._site.core.let_go()
             store.go.set()
             began = SYSTEM_CLOCK.monotonic()
             assert await soon(poll) is None
@@ -356,7 +356,7 @@ def test_a_result_that_is_applied_while_its_worker_registers_leaves_no_lease_beh
             assert (await worker.answer(task))["status"] == "result_accepted_success"
             store.go.set()
             await soon(registering)
-            assert len(house.lite._app.state.core.desk.leases) == 0
+            assert len(house.lite._site.core.desk.leases) == 0
             assert (await house.ended(job_id))["status"] == "finished"
 
     run(body())

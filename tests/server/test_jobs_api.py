@@ -233,7 +233,7 @@ def test_a_wait_is_answered_when_the_job_ends_and_when_its_time_is_over():
     async def body():
         async with serving(greet()) as house:
             job_id = await house.create("/jobs/greet")
-            watching = house.lite._app.state.core._watchers._waiting
+            watching = house.lite._site.core._watchers._waiting
             waiting = [asyncio.create_task(house.job(job_id, wait=50)) for _ in range(3)]
             await until(lambda: len(watching.get(job_id, ())) == 3)
             house.clock.jump(51)
@@ -255,7 +255,7 @@ def test_a_wait_whose_client_is_gone_leaves_nothing_behind():
     async def body():
         async with serving(greet()) as house:
             job_id = await house.create("/jobs/greet")
-            watching = house.lite._app.state.core._watchers._waiting
+            watching = house.lite._site.core._watchers._waiting
             waiting = asyncio.create_task(house.job(job_id, wait=50))
             await until(lambda: job_id in watching)
             waiting.cancel()

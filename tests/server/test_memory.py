@@ -15,7 +15,7 @@ def test_heavy_jobs_are_not_all_kept_in_memory(monkeypatch):
         async with serving(greet()) as house:
             worker = await house.registered("w1", "greet")
             ids = [await house.create("/jobs/greet", {"name": "x" * 30_000}) for _ in range(10)]
-            kept = house.lite._app.state.core._runner.jobs
+            kept = house.lite._site.core._runner.jobs
             assert len(kept._live) == 1
             for job_id in ids:
                 await worker.answer(await worker.task(), data={"message": "hello"})
