@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
+
+
+class Upload(Protocol):
+    """A body that is sent in pieces. Reading may block: async transports do it on a thread, within `Clock.hold`."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in all; None when that is not known."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body from its beginning, again at every try."""
+
+
+class Sink(Protocol):
+    """Takes the body of a successful reply in pieces. Writing may block, as above."""
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """A 2xx reply begins (names in lower case); what an earlier try wrote is void."""
+
+    def write(self, chunk: bytes) -> None:
+        """The next piece."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +41,9 @@ class Request:
         content: The body, or None.
         long: Whether the server may hold it (long-poll, file): long exchanges have a pool and gate of their own, so
             they never take a short one's place.
+        upload: A body sent in pieces, in place of `content`.
+        sink: Where the body of a 2xx reply goes, in place of `Reply.content`; other replies are read whole.
+        stall: Seconds without a single byte in either direction after which the exchange has failed; None: no limit.
     """
 
     method: str
@@ -27,6 +51,9 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
     long: bool = False
+    upload: Upload | None = None
+    sink: Sink | None = None
+    stall: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
