@@ -1,0 +1,3 @@
+"""What the site is made with: pages' marked places are filled from the code while it is built."""
+
+from __future__ import annotations
