@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -11,14 +10,10 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from avtomatika_client.protocol.errors import AvtomatikaError
+from orchestrator_lite._binding import BACKLOG, ListenError, bind, url_of
 
 GRACE = 3
 """Seconds open connections get when the server stops; held polls are answered before."""
-
-
-class ListenError(AvtomatikaError):
-    """The address cannot be bound; the message says what to do."""
 
 
 class _Sockets(WebSocketsSansIOProtocol):
@@ -51,7 +46,7 @@ async def listening(app: Any, host: str, port: int, *, before_stop: Callable[[],
     Raises:
         ListenError: The address is taken or not this machine's.
     """
-    bound = _bind(host, port)
+    bound = bind(host, port)
     config = uvicorn.Config(
         app,
         ws=_Sockets,
@@ -61,13 +56,13 @@ async def listening(app: Any, host: str, port: int, *, before_stop: Callable[[],
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE,
-        backlog=2048,
+        backlog=BACKLOG,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[bound]), name="uvicorn")
     try:
         await _started(server, serving)
-        yield _url(bound)
+        yield url_of(bound)
     finally:
         before_stop()
         server.should_exit = True
@@ -81,21 +76,3 @@ async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
             serving.result()
             raise ListenError("the server stopped before it began to serve")
         await asyncio.wait({serving}, timeout=0.005)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # with its protocol named, accepted sockets get TCP_NODELAY from asyncio; else each reply waits 40 ms for an ACK
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port") from error
-    return bound
-
-
-def _url(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
