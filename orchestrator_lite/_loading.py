@@ -1,71 +1,123 @@
-"""Loads the file an operator serves: its blueprints, and errors in one line."""
+"""Loads the files an operator serves: their definitions, and errors in one line."""
 
 from __future__ import annotations
 
-import importlib.util
+import re
 import sys
+from collections.abc import Iterable
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
+from typing import TypeVar
 
 from avtomatika_client.protocol.errors import AvtomatikaError
 from orchestrator_lite.blueprint import Blueprint
+
+T = TypeVar("T")
+
+NO_BLUEPRINT = "defines no blueprint: expected something like greet_flow = Blueprint('greet', …)"
+_HAS_PLACE = re.compile(r"^\S.*:\d+: ")
 
 
 class LoadError(AvtomatikaError):
     """The file cannot be served; the message says what to do, in one line."""
 
 
-def load_blueprints(path: str) -> list[Blueprint]:
-    """The blueprints a Python file defines, in the order of their definition.
+class FreshLoader(SourceFileLoader):
+    """Compiles the source as it stands: cached bytecode goes by whole seconds, which two quick saves may share."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The module's code, from its source."""
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+def load_blueprints(paths: Iterable[str]) -> list[Blueprint]:
+    """The blueprints that Python files define, in the order of their definition, each once.
 
     Args:
-        path: The file.
+        paths: The files.
 
     Raises:
         LoadError: There is no such file, it does not run, or it defines no blueprint.
         BlueprintError: One of its blueprints is wrong; file and line come first.
     """
-    module = load_file(path)
-    found = {id(item): item for item in vars(module).values() if isinstance(item, Blueprint)}
-    if not found:
-        raise LoadError(f"{path} defines no blueprint: expected something like greet_flow = Blueprint('greet', …)")
-    return list(found.values())
+    found: list[Blueprint] = []
+    for path in paths:
+        own = defined(load_file(path), Blueprint)
+        if not own:
+            raise LoadError(f"{path} {NO_BLUEPRINT}")
+        found += own
+    return unique(found)
+
+
+def defined(module: ModuleType, kind: type[T]) -> list[T]:
+    """The objects of a kind that a module has names for, each once."""
+    return unique(item for item in vars(module).values() if isinstance(item, kind))
+
+
+def unique(items: Iterable[T]) -> list[T]:
+    """The same objects in their order, each once: one file may have imported what another defines."""
+    return list({id(item): item for item in items}.values())
 
 
 def load_file(path: str) -> ModuleType:
     """Run a Python file as a module of its own name; its folder can be imported from.
+
+    A file that another one has already imported by that name is not run again.
 
     Raises:
         LoadError: There is no such file, or it raised: the message names file, line and error.
         AvtomatikaError: What our own definitions raised.
     """
     file = Path(path).resolve()
+    if file.is_dir():
+        raise LoadError(f"{path} is a folder: name a Python file in it")
     if not file.is_file():
         raise LoadError(f"{path}: no such file")
     name = file.stem
-    spec = importlib.util.spec_from_file_location(name, file)
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) == str(file):
+        return known
+    spec = spec_from_file_location(name, file, loader=FreshLoader(name, str(file)))
     if spec is None or spec.loader is None:
         raise LoadError(f"{path}: not a Python file")
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))
-    module = importlib.util.module_from_spec(spec)
+    module = module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except AvtomatikaError:
-        raise
+    except AvtomatikaError as error:
+        if _HAS_PLACE.match(str(error)):
+            raise
+        raise LoadError(f"{_place(error, file)}: {error}") from error
     except (Exception, SystemExit) as error:
-        raise LoadError(f"{_place(error, file)}: {type(error).__name__}: {error}") from error
+        raise LoadError(f"{_place(error, file)}: {type(error).__name__}: {_said(error)}") from error
     return module
 
 
+def _said(error: BaseException) -> str:
+    """What the error says; a SyntaxError says its place once more in brackets."""
+    return error.msg if isinstance(error, SyntaxError) else str(error)
+
+
 def _place(error: BaseException, file: Path) -> str:
-    """The last line of `file` that led to the error."""
+    """The last line of the user's own code that led to the error: in `file`, or beside it or below."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     place, trace = str(file), error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file):
-            place = f"{file}:{trace.tb_lineno}"
+        code = trace.tb_frame.f_code.co_filename
+        if is_own(code, file.parent):
+            place = f"{code}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place
+
+
+def is_own(file: str, folder: Path) -> bool:
+    """Whether a file is the user's own code in `folder`, not of something installed there."""
+    path = Path(file)
+    return path.is_relative_to(folder) and "site-packages" not in path.parts

@@ -19,7 +19,7 @@ async def serve_files(files: list[str], settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; a second signal ends at once."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    blueprints = [blueprint for file in files for blueprint in load_blueprints(file)]
+    blueprints = load_blueprints(files)
     orchestrator = Orchestrator(blueprints, settings=settings)
     stop = _stop_on_signals()
     async with orchestrator.listening():
