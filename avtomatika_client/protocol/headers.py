@@ -19,6 +19,9 @@ INCARNATION: Final = "x-avtomatika-incarnation"
 ACK: Final = "x-avtomatika-ack"
 """Tasks whose delivery this request acknowledges: `task_id:attempt`, separated by commas."""
 
+NEXT_CURSOR: Final = "x-next-cursor"
+"""Of an answer that is one page of a list: what `?cursor=` continues with; absent on the last page."""
+
 LEASES: Final = "leases"
 """Attempts, incarnations, `holding` and acknowledgements are understood."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator_lite.engine.state import Job, TaskSpec, spec_document
 from orchestrator_lite.runtime.jobs import Live
-from orchestrator_lite.store import TaskRow
+from orchestrator_lite.store import ListedJob, TaskRow
 
 
 def full(live: Live, progress: float | None, message: str | None) -> dict[str, Any]:
@@ -47,6 +47,11 @@ def full(live: Live, progress: float | None, message: str | None) -> dict[str, A
     if job.aggregation_target is not None:
         view.update(_parallel(job))
     return view
+
+
+def compact(job: ListedJob) -> dict[str, Any]:
+    """A job in a list: the keys of the full state that are there without reading it."""
+    return {"id": job.id, "blueprint_name": job.blueprint, "status": job.status, "created_at": job.created_at}
 
 
 def _task(live: Live, task_id: str, spec: TaskSpec) -> dict[str, Any]:

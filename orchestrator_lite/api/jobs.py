@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
+from avtomatika_client.protocol import headers
 from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job, JobAccepted
 from orchestrator_lite.api import _views
@@ -31,12 +32,30 @@ from orchestrator_lite.runtime.jobs import Live
 LONGEST_WAIT = 60.0
 """Seconds one `?wait=` holds at most."""
 
+LONGEST_PAGE = 500
+"""Jobs one page of a list holds at most."""
+
 CATCH_ALL = "/api/{path:path}"
 """Where a POST to no blueprint ends."""
 
 _UNKNOWN = "Job not found"
 _ENDED = "Job not found or already terminal."
 _BODY_KEYS = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
+
+
+Status: TypeAlias = Literal[
+    "pending",
+    "running",
+    "waiting_for_worker",
+    "waiting_for_human",
+    "waiting_for_parallel_tasks",
+    "finished",
+    "failed",
+    "error",
+    "quarantined",
+    "cancelled",
+]
+"""What a list can be narrowed to: the statuses of the releases."""
 
 
 class CreateBody(Received):
@@ -46,6 +65,16 @@ class CreateBody(Received):
     webhook_url: str | None = Field(default=None, max_length=2048, pattern=r"^https?://")
     dispatch_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86_400, allow_inf_nan=False)
     result_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86_400, allow_inf_nan=False)
+
+
+class ListQuery(Received):
+    """Query of a list; `offset` is the official servers' way to the next page."""
+
+    limit: int = Field(default=50, ge=1)
+    status: Status | None = None
+    blueprint: str | None = Field(default=None, min_length=1, max_length=256)
+    cursor: str | None = Field(default=None, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+    offset: int = Field(default=0, ge=0, le=2**62)
 
 
 class BlueprintRoute(DirectRoute):
@@ -85,6 +114,29 @@ async def create(request: Request) -> Response:
         },
     )
     return answer({"status": "accepted", "job_id": job.id}, 202)
+
+
+@router.get("/api/{api_version}/jobs", responses={200: {"model": list[Job]}})
+@router.get("/api/jobs", include_in_schema=False)
+async def listed(request: Request) -> Response:
+    """The client's own jobs, newest first: an array, as officially, of compact jobs.
+
+    While there are more, the header `X-Next-Cursor` holds what `?cursor=` continues with.
+    """
+    asked = checked(ListQuery, dict(request.query_params))
+    limit = min(asked.limit, LONGEST_PAGE)
+    found = await core_of(request).jobs(
+        _client(request),
+        status=asked.status,
+        blueprint=asked.blueprint,
+        before=asked.cursor,
+        limit=limit + 1,
+        offset=asked.offset,
+    )
+    reply = answer([_views.compact(job) for job in found[:limit]])
+    if len(found) > limit:
+        reply.headers[headers.NEXT_CURSOR] = found[limit - 1].id
+    return reply
 
 
 @router.get("/api/{api_version}/jobs/{job_id}", responses={200: {"model": Job}})

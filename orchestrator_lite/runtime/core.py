@@ -24,7 +24,7 @@ from orchestrator_lite.runtime.runner import Applied, Runner
 from orchestrator_lite.runtime.timekeeper import Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
 from orchestrator_lite.runtime.workers import Workers
-from orchestrator_lite.store import Due, Store
+from orchestrator_lite.store import Due, ListedJob, Store
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +123,19 @@ class Core:
         """A job with its tasks, if it exists and belongs to the client."""
         live = await self._runner.jobs.get(job_id)
         return live if live is not None and live.job.client.name == client.name else None
+
+    async def jobs(
+        self,
+        client: Client,
+        *,
+        status: str | None = None,
+        blueprint: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[ListedJob]:
+        """A client's jobs, newest first; the arguments are those of `Store.jobs_of`."""
+        return await self.store.jobs_of(client.name, status, blueprint, before, limit, offset)
 
     async def wait(self, job_id: str, seconds: float, gone: asyncio.Future[Any]) -> None:
         """Wait until a job has ended, the time is up, or the client has gone."""

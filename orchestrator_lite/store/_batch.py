@@ -11,8 +11,8 @@ from orchestrator_lite.store._many import Among, Insert
 _PUT_JOBS = Insert(
     "jobs (id, version, status, client, blueprint, created_at, doc)",
     7,
-    tail="ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status,"
-    " client = excluded.client, blueprint = excluded.blueprint, created_at = excluded.created_at, doc = excluded.doc",
+    # What never changes is not set: an index it stands in would be written anew at each step.
+    tail="ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status, doc = excluded.doc",
 )
 _DROP_TASKS = Among("DELETE FROM tasks WHERE task_id IN (?)")
 _REQUEUE_TASKS = Among("UPDATE tasks SET until = NULL WHERE task_id IN (?)")

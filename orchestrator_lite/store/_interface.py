@@ -34,7 +34,7 @@ class JobRow:
         id: Grows with time (UUIDv7), so that new rows are appended.
         version: Counts the commits, from 1.
         status: For filters; the truth is in `doc`.
-        client: Name of the client it belongs to.
+        client: Name of the client it belongs to; like the next two it never changes.
         blueprint: Name of its blueprint.
         created_at: When it was accepted.
         doc: The engine's document.
@@ -47,6 +47,16 @@ class JobRow:
     blueprint: str
     created_at: float
     doc: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ListedJob:
+    """A job as lists show it: what is read without its document."""
+
+    id: str
+    status: str
+    blueprint: str
+    created_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +244,26 @@ class Store(Protocol):
 
     async def due(self, now: float, limit: int = 1000) -> Due:
         """Timers and leases that ended by `now`, oldest first, and when the next will."""
+
+    async def jobs_of(
+        self,
+        client: str,
+        status: str | None = None,
+        blueprint: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[ListedJob]:
+        """A client's jobs, newest (highest id) first.
+
+        Args:
+            client: Whose jobs.
+            status: Only those with this status.
+            blueprint: Only those of this blueprint.
+            before: Only those below this id.
+            limit: How many at most.
+            offset: How many of those to pass over first.
+        """
 
     async def events_after(self, job_id: str, seq: int = 0, limit: int = 10_000) -> list[EventRow]:
         """A job's history after an event."""

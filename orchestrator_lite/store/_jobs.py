@@ -9,6 +9,7 @@ from orchestrator_lite.store._interface import (
     Counts,
     EventRow,
     JobRow,
+    ListedJob,
     Loaded,
     WorkerRow,
 )
@@ -17,6 +18,7 @@ from orchestrator_lite.store._transaction import Transaction
 _JOB = "SELECT id, version, status, client, blueprint, created_at, doc FROM jobs WHERE id = ?"
 _EVENTS = "SELECT seq, job_id, at, doc FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ?"
 _RUNNABLE = "SELECT id FROM jobs WHERE status = ? AND id > ? ORDER BY id LIMIT ?"
+_LISTED = "SELECT id, status, blueprint, created_at FROM jobs"
 _BY_STATUS = "SELECT status, count(*) FROM jobs GROUP BY status"
 _PUT_WORKER = "INSERT OR REPLACE INTO workers (worker_id, seen_at, doc) VALUES (?, ?, ?)"
 
@@ -43,6 +45,24 @@ def commit(tx: Transaction, change: Change) -> None:
         _tasks.check(tx, change)
     tx.batch.add(change)
     tx.known.put(change)
+
+
+def jobs_of(
+    tx: Transaction,
+    client: str,
+    status: str | None,
+    blueprint: str | None,
+    before: str | None,
+    limit: int,
+    offset: int,
+) -> list[ListedJob]:
+    """Verb `jobs_of`."""
+    # Without statistics SQLite cannot tell which index is the narrower one.
+    index = "jobs_of_client" if status is None else "jobs_in_status"
+    wanted = {"client = ?": client, "status = ?": status, "blueprint = ?": blueprint, "id < ?": before}
+    given = {test: value for test, value in wanted.items() if value is not None}
+    query = f"{_LISTED} INDEXED BY {index} WHERE {' AND '.join(given)} ORDER BY id DESC LIMIT ? OFFSET ?"
+    return [ListedJob(*row) for row in tx.read(query, (*given.values(), max(limit, 0), max(offset, 0)))]
 
 
 def events_after(tx: Transaction, job_id: str, seq: int, limit: int) -> list[EventRow]:

@@ -102,6 +102,8 @@ def _require_writable(connection: sqlite3.Connection, version: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(f"PRAGMA user_version = {version}")
     connection.execute("ROLLBACK")
+    for statement in _schema.JOB_INDEXES:
+        connection.execute(statement)
 
 
 def _explained(file: Path, error: sqlite3.Error) -> StoreError:

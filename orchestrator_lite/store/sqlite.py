@@ -12,6 +12,7 @@ from orchestrator_lite.store._interface import (
     Counts,
     Due,
     EventRow,
+    ListedJob,
     Loaded,
     Renewal,
     StoreError,
@@ -175,6 +176,18 @@ class SqliteStore:
     async def due(self, now: float, limit: int = 1000) -> Due:
         """See `Store.due`."""
         return await self._do(_tasks.due, now, limit)
+
+    async def jobs_of(
+        self,
+        client: str,
+        status: str | None = None,
+        blueprint: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[ListedJob]:
+        """See `Store.jobs_of`."""
+        return await self._do(_jobs.jobs_of, client, status, blueprint, before, limit, offset)
 
     async def events_after(self, job_id: str, seq: int = 0, limit: int = 10_000) -> list[EventRow]:
         """See `Store.events_after`."""

@@ -11,6 +11,7 @@ from orchestrator_lite.store import (
     Due,
     EventRow,
     JobRow,
+    ListedJob,
     Loaded,
     StoreError,
     TaskRow,
@@ -159,6 +160,26 @@ class DictStore:
         lapsed = tuple(task for task in leased if task.until is not None and task.until <= now)[:limit]
         later = [timer.at for timer in timers[len(ended) :]] + [task.until or 0.0 for task in leased[len(lapsed) :]]
         return Due(ended, lapsed, min(later, default=None))
+
+    async def jobs_of(
+        self,
+        client: str,
+        status: str | None = None,
+        blueprint: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[ListedJob]:
+        self._require_open()
+        found = [
+            ListedJob(job.id, job.status, job.blueprint, job.created_at)
+            for job in sorted(self._jobs.values(), key=lambda job: job.id, reverse=True)
+            if job.client == client
+            and status in (None, job.status)
+            and blueprint in (None, job.blueprint)
+            and (before is None or job.id < before)
+        ]
+        return found[max(offset, 0) :][: max(limit, 0)]
 
     async def events_after(self, job_id: str, seq: int = 0, limit: int = 10_000) -> list[EventRow]:
         self._require_open()

@@ -39,6 +39,8 @@ async def test_no_statement_scans_a_table_or_sorts(store):
     await store.due(NOW)
     await store.events_after("j1")
     await store.runnable()
+    for narrower in ({}, {"status": "running"}, {"blueprint": "b"}, {"status": "running", "before": "j5", "offset": 1}):
+        await store.jobs_of("c", **narrower)
     await store.commit(Change(job=job("j1", 2), requeue=[ref("t1")], clear_timers=["k1"]))
     await store.commit(Change(job=job("j1", 3), drop=[ref("t1")]))
     await store.load("j1")
@@ -80,6 +82,9 @@ async def cost_of_a_job(store: SqliteStore, name: str) -> dict[str, int]:
     await measured("load", store.load(name))
     await measured("events_after", store.events_after(name))
     await measured("runnable", store.runnable(5, after=name))
+    await measured("jobs_of", store.jobs_of("c", limit=5))
+    await measured("jobs_of status", store.jobs_of("c", "pending", limit=5))
+    await measured("jobs_of before", store.jobs_of("c", "waiting", "b", before="j000050", limit=5))
     last = Change(job=job(name, 2, "finished"), drop=[ref(row.task_id)], set_timers=[timer], clear_timers=["x"])
     await measured("finish", store.commit(last))
     return steps
