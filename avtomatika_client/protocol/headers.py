@@ -34,6 +34,12 @@ BATCH: Final = "batch"
 DRAINING: Final = "draining"
 """A heartbeat with status `draining` makes the server answer that worker's open poll at once."""
 
+FILES: Final = "files"
+"""A job's files are kept: put, fetched, listed and deleted, by clients and by workers."""
+
+HOLD: Final = "hold"
+"""A job created with `"hold": true` waits for `POST /jobs/{id}/release`."""
+
 DEV_CLIENT_TOKEN: Final = "dev-client-token"  # noqa: S105
 DEV_WORKER_TOKEN: Final = "dev-worker-token"  # noqa: S105
 DEFAULT_URL: Final = "http://127.0.0.1:8080"

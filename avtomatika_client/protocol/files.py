@@ -1,0 +1,40 @@
+"""A job's files as they travel (seeds 000-002 §2; the list and `hold` are ours, see `FILES` and `HOLD`)."""
+
+from __future__ import annotations
+
+from avtomatika_client.protocol._base import Received
+
+
+class JobFile(Received):
+    """A file of a job.
+
+    Attributes:
+        name: Its name within the job; may hold slashes.
+        size: Bytes.
+        modified_at: When it was last written, UTC seconds since 1970.
+    """
+
+    name: str
+    size: int
+    modified_at: float | None = None
+
+
+class UploadUrl(Received):
+    """Where anyone who holds it may put a file of a job, for a while: `GET /jobs/{id}/files/upload`.
+
+    Attributes:
+        url: Absolute; holds its own permission, so it is to be kept like a password.
+        expires_in: Seconds it is good for.
+        method: With which the bytes are sent.
+    """
+
+    url: str
+    expires_in: float | None = None
+    method: str = "PUT"
+
+
+class JobReleased(Received):
+    """Answer to `POST /jobs/{id}/release`."""
+
+    status: str
+    job_id: str | None = None
