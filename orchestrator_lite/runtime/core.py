@@ -17,11 +17,12 @@ from orchestrator_lite.runtime.blueprints import Blueprints
 from orchestrator_lite.runtime.channels import Channels
 from orchestrator_lite.runtime.desk import Desk
 from orchestrator_lite.runtime.dispatcher import Dispatcher
+from orchestrator_lite.runtime.explaining import Explanation, explain
 from orchestrator_lite.runtime.handling import Handling
 from orchestrator_lite.runtime.jobs import Live
 from orchestrator_lite.runtime.leases import LeaseBook
 from orchestrator_lite.runtime.runner import Applied, Runner
-from orchestrator_lite.runtime.timekeeper import Timekeeper
+from orchestrator_lite.runtime.timekeeper import LATEST, Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
 from orchestrator_lite.runtime.workers import Workers
 from orchestrator_lite.store import Due, ListedJob, Store
@@ -38,11 +39,20 @@ class Core:
         channels: Open sockets to workers.
     """
 
-    def __init__(self, store: Store, clock: Clock, blueprints: Blueprints, *, handler_limit: float = 30.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        blueprints: Blueprints,
+        *,
+        handler_limit: float = 30.0,
+        look_again: float = LATEST,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.blueprints = blueprints
         self.channels = Channels(clock)
+        self._look_again = look_again
         self._leases = LeaseBook()
         self._dispatcher = Dispatcher(clock)
         self._watchers = Watchers()
@@ -71,6 +81,7 @@ class Core:
                 before=self.desk.write_renewals,
                 answer=self._answer,
                 overslept=self.desk.overslept,
+                latest=self._look_again,
             )
             self._runner.timekeeper = keeper
             ticking = asyncio.create_task(keeper.run(), name="timekeeper")
@@ -154,6 +165,24 @@ class Core:
             return None if live.job.is_final else CancelAsked(at=self.clock.now(), queue=live.queue)
 
         return await self._runner.apply(job_id, asked)
+
+    @property
+    def moves(self) -> int:
+        """How often something has happened to a job or one of its tasks since the start."""
+        return self._runner.jobs.moves
+
+    async def explain(self, job_id: str) -> Explanation | None:
+        """Why a job does not go on, or that it does; None when there is no such job."""
+        live = await self._runner.jobs.get(job_id)
+        if live is None:
+            return None
+        known = self.blueprints.named(live.job.blueprint) is not None
+        return explain(live, known=known, workers=self.desk.workers.all(), leases=self._leases, now=self.clock.now())
+
+    def unfinished(self, limit: int = 3) -> list[str]:
+        """Ids of jobs that have not ended: those somebody waits for, else the newest."""
+        waited = self._watchers.jobs()
+        return (waited or self._runner.jobs.unfinished())[:limit]
 
     def progress(self, live: Live) -> tuple[float | None, str | None]:
         """What the job's running task last said of its progress."""

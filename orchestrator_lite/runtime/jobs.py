@@ -59,6 +59,8 @@ class Jobs:
         self._sizes: dict[str, int] = {}
         self._size = 0
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+        self.moves = 0
+        """How often something has happened to a job or one of its tasks."""
 
     async def get(self, job_id: str) -> Live | None:
         """A job, from memory or from the store."""
@@ -76,6 +78,7 @@ class Jobs:
 
     def put(self, live: Live) -> None:
         """Keep a job as it was committed."""
+        self.moves += 1
         self.forget(live.job.id)
         self._live[live.job.id] = live
         self._sizes[live.job.id] = size = live.size + sum(len(row.payload) for row in live.rows.values())
@@ -85,6 +88,7 @@ class Jobs:
 
     def moved(self, row: TaskRow) -> None:
         """A task has been leased or has gone back to the queue."""
+        self.moves += 1
         live = self._live.get(row.job_id)
         if live is not None:
             live.rows[row.task_id] = row
@@ -93,6 +97,10 @@ class Jobs:
         """Read the job from the store next time."""
         if self._live.pop(job_id, None) is not None:
             self._size -= self._sizes.pop(job_id)
+
+    def unfinished(self) -> list[str]:
+        """Ids of the jobs in memory that have not ended, the latest used first."""
+        return [job_id for job_id, live in reversed(self._live.items()) if not live.job.is_final]
 
     def clear(self) -> None:
         """Forget all."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from math import isfinite
 
 from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.store import Due, Store, StoreError
@@ -33,6 +34,7 @@ class Timekeeper:
             again.
         overslept: Awaited when this process was held up (stopped, starved, blocked by a handler), before leases are
             judged by a silence that may have been its own.
+        latest: Seconds after which it looks again in any case; without end where nobody else can write.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Timekeeper:
         before: Callable[[], Awaitable[None]],
         answer: Callable[[Due], Awaitable[None]],
         overslept: Callable[[], Awaitable[None]],
+        latest: float = LATEST,
     ) -> None:
         self._store = store
         self._clock = clock
         self._before = before
         self._answer = answer
         self._overslept = overslept
+        self._latest = latest
         self._poke = asyncio.Event()
         self._wake_at = 0.0
 
@@ -81,7 +85,7 @@ class Timekeeper:
         if due.timers or due.lapsed:
             await self._answer(due)
         now = self._clock.now()
-        latest = now + LATEST if due.next_at is None else min(due.next_at, now + LATEST)
+        latest = now + self._latest if due.next_at is None else min(due.next_at, now + self._latest)
         self._wake_at = min(self._wake_at, latest)
 
     async def _rest(self) -> bool:
@@ -98,7 +102,7 @@ class Timekeeper:
             self._poke.clear()
             planned = loop.time() + pause
             with suppress(TimeoutError):
-                async with self._clock.timeout(pause, upkeep=True):
+                async with self._clock.timeout(pause if isfinite(pause) else None, upkeep=True):
                     await self._poke.wait()
             late = late or loop.time() > planned + OVERSLEPT
         return late

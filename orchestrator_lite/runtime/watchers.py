@@ -27,6 +27,10 @@ class Watchers:
             if not waiting:
                 del self._waiting[job_id]
 
+    def jobs(self) -> list[str]:
+        """The jobs somebody waits for."""
+        return list(self._waiting)
+
     def ended(self, job: Job) -> None:
         """Tell everybody who waits."""
         for future in self._waiting.pop(job.id, ()):

@@ -1,0 +1,111 @@
+"""Why a job is not running: the reason as data, and as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator_lite.engine.state import Job, Task
+from orchestrator_lite.runtime.jobs import Live
+from orchestrator_lite.runtime.leases import Lease, LeaseBook
+from orchestrator_lite.runtime.workers import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a job waits for.
+
+    Attributes:
+        reason: `ended`, `no_blueprint`, `held`, `handler`, `no_worker`, `workers_busy`, `retry`, `leased`, `cancelling`
+            or `waiting`.
+        sentence: The same for people.
+        details: What the sentence speaks of, by name.
+    """
+
+    reason: str
+    sentence: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def explain(live: Live, *, known: bool, workers: Collection[Worker], leases: LeaseBook, now: float) -> Explanation:
+    """Why a job does not go on, or that it does.
+
+    Args:
+        live: The job with its tasks in the queue.
+        known: Whether its blueprint is loaded.
+        workers: Every registered worker.
+        leases: Who has which task.
+        now: UTC seconds.
+    """
+    job = live.job
+    who = f"job {job.id} ({job.blueprint})"
+    if job.is_final:
+        return Explanation(reason="ended", sentence=f"{who} has ended in state {job.current_state!r} as {job.status}")
+    if not known:
+        return Explanation(reason="no_blueprint", sentence=f"{who} waits: its blueprint is not loaded")
+    if getattr(job, "held", False):
+        return Explanation(reason="held", sentence=f"{who} is held until it is released")
+    if job.is_runnable:
+        return Explanation(
+            reason="handler",
+            sentence=f"{who} waits for the handler of its state {job.current_state!r}",
+            details={"state": job.current_state},
+        )
+    awaited = [(task_id, task) for task_id, task in job.tasks.items() if not task.dropped]
+    found = [_of_task(live, task_id, task, workers, leases, now) for task_id, task in awaited]
+    if not found:
+        return Explanation(reason="waiting", sentence=f"{who} is {job.status} in state {job.current_state!r}")
+    worst = min(found, key=lambda item: _ORDER.index(item.reason))
+    others = f" (and {len(found) - 1} more tasks)" if len(found) > 1 else ""
+    return Explanation(
+        reason=worst.reason,
+        sentence=f"{who} waits{_since(job)}: {worst.sentence}{others}",
+        details=worst.details,
+    )
+
+
+_ORDER = ["no_worker", "workers_busy", "retry", "cancelling", "leased"]
+"""What is told first, where several tasks wait."""
+
+
+def _since(job: Job) -> str:
+    return f" in state {job.current_state!r}"
+
+
+def _of_task(
+    live: Live, task_id: str, task: Task, workers: Collection[Worker], leases: LeaseBook, now: float
+) -> Explanation:
+    skill = task.spec.type
+    about: dict[str, Any] = {"task_id": task_id, "skill": skill, "attempt": task.attempt}
+    lease = leases.get(task_id)
+    if lease is not None:
+        return _leased(lease, skill, workers, now, about)
+    if task.waiting_for_retry and task_id not in live.rows:
+        retry = f"its task for skill {skill!r} has failed {task.retries} times and is to be tried again"
+        return Explanation(reason="retry", sentence=retry, details=about)
+    active = [worker for worker in workers if worker.is_active(now)]
+    able = [worker for worker in active if skill in worker.skills]
+    about["workers"] = [worker.worker_id for worker in able]
+    if not able:
+        others = f" ({_count(len(active), 'worker')} registered)" if active else " (no worker is registered)"
+        return Explanation(reason="no_worker", sentence=f"no worker offers skill {skill!r}{others}", details=about)
+    names = ", ".join(sorted(worker.worker_id for worker in able)[:3])
+    busy = f"none of the {_count(len(able), 'worker')} that offer skill {skill!r} asks for a task ({names})"
+    return Explanation(reason="workers_busy", sentence=busy, details=about)
+
+
+def _leased(lease: Lease, skill: str, workers: Collection[Worker], now: float, about: dict[str, Any]) -> Explanation:
+    worker_id = lease.row.worker_id or "?"
+    worker = next((known for known in workers if known.worker_id == worker_id), None)
+    heard = "" if worker is None else f", heard {max(0.0, now - worker.seen_at):.0f} s ago"
+    said = "" if lease.progress is None else f", progress {lease.progress:.0%}"
+    details = {**about, "worker_id": worker_id, "taken_at": lease.taken_at, "progress": lease.progress}
+    running = f"skill {skill!r} has been with worker {worker_id!r} for {now - lease.taken_at:.0f} s{said}{heard}"
+    if lease.cancel:
+        return Explanation(reason="cancelling", sentence=f"{running}; it was told to stop", details=details)
+    return Explanation(reason="leased", sentence=running, details=details)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("s" if number != 1 else "")
