@@ -10,7 +10,7 @@ from typing import Any, Self
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from avtomatika_client.protocol.errors import AvtomatikaError
-from orchestrator_lite._listening import listening
+from orchestrator_lite._listening import GRACE, listening
 from orchestrator_lite.access import Access, is_loopback
 from orchestrator_lite.api._app import collides, front_of
 from orchestrator_lite.api._front import App
@@ -91,12 +91,15 @@ class Orchestrator:
         return _with_lifespan(self, self._front)
 
     @asynccontextmanager
-    async def listening(self, port: int | None = None, host: str | None = None) -> AsyncIterator[Self]:
+    async def listening(
+        self, port: int | None = None, host: str | None = None, *, grace: float = GRACE
+    ) -> AsyncIterator[Self]:
         """Run behind a real socket.
 
         Args:
             port: Where to listen; 0 takes a free port; default: the settings'.
             host: Address; default: the settings'.
+            grace: Seconds that open requests get to end by themselves when it stops; held polls are answered at once.
 
         Raises:
             AccessError: Bound to more than this machine without credentials.
@@ -107,7 +110,7 @@ class Orchestrator:
         access = Access(self.settings, loopback=is_loopback(address))
         async with self._running(access) as core:
             wanted = self.settings.port if port is None else port
-            async with listening(self._front, address, wanted, before_stop=core.let_go) as url:
+            async with listening(self._front, address, wanted, before_stop=core.let_go, grace=grace) as url:
                 self._url = url
                 try:
                     yield self
