@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import doctest
 import inspect
 import json
 import os
@@ -12,7 +13,7 @@ import traceback
 
 
 def main() -> None:
-    """Execute what comes until the input ends; answer each block with its traceback or null."""
+    """Execute what comes until the input ends; answer each block with what went wrong or null."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the blocks print is not the answer
     sys.path.insert(0, str(os.getcwd()))  # noqa: PTH109 - as an interactive session has it
@@ -20,7 +21,11 @@ def main() -> None:
     loop = asyncio.new_event_loop()
     for line in sys.stdin:
         block = json.loads(line)
-        answers.write(json.dumps({"error": _execute(block["code"], block["where"], namespace, loop)}) + "\n")
+        if block["kind"] == "pycon":
+            error = _replay(block["code"], block["where"], namespace)
+        else:
+            error = _execute(block["code"], block["where"], namespace, loop)
+        answers.write(json.dumps({"error": error}) + "\n")
         answers.flush()
     loop.close()
 
@@ -35,6 +40,18 @@ def _execute(code: str, where: str, namespace: dict[str, object], loop: asyncio.
     except BaseException:
         return traceback.format_exc()
     return None
+
+
+def _replay(code: str, where: str, namespace: dict[str, object]) -> str | None:
+    """Type what stands after `>>>`; what is answered must be what is shown, `…` standing for anything."""
+    test = doctest.DocTestParser().get_doctest(code.replace("…", "..."), namespace, where, where, 0)
+    test.globs = namespace  # the parser took a copy
+    said: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
+    results = runner.run(test, out=said.append, clear_globs=False)
+    if not results.attempted:
+        return "a block of a Python session has a line that begins with `>>> `"
+    return "".join(said) if results.failed else None
 
 
 if __name__ == "__main__":

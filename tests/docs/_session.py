@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import socket
 import subprocess
 import sys
 import sysconfig
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avtomatika_client.protocol.clock import SYSTEM_CLOCK
+from tests.docs._terminals import Terminals
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,7 +20,8 @@ if TYPE_CHECKING:
     from tests.docs._page import Block, Command
 
 SHOWN_PORT = "8080"
-STAYS = ("orchestrator-lite serve", "orchestrator-lite dev", "avtomatika-worker run")
+PYTEST_AS_INSTALLED = "-W error -p no:cacheprovider -p no:asyncio -p no:randomly"
+"""A reader's pytest has our plugin and none of those that only this project's own tests need."""
 
 
 class Session:
@@ -32,7 +30,7 @@ class Session:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = str(_free_port())
-        self._background: list[tuple[subprocess.Popen[bytes], Path]] = []
+        self._terminals = Terminals(folder, self.port)
         self._python: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Session:
@@ -43,47 +41,61 @@ class Session:
     ) -> None:
         if self._python is not None:
             self._python.communicate(timeout=20)
-        for process, _ in reversed(self._background):
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        try:
+            self._terminals.ctrl_c()
+        except AssertionError:
+            if error is None:
+                raise
 
     def play(self, block: Block) -> None:
         """Do what a reader does with the block; AssertionError says where and how it went wrong."""
         if block.reason is not None:
             return
-        if block.language == "console":
+        if block.kind == "ctrl-c":
+            self._terminals.ctrl_c()
+        elif block.kind == "console":
             for command in block.commands():
                 self._type(block, command)
+        elif block.kind == "script":
+            self._run_script(block)
         elif block.file is not None:
             self._save(block, block.file)
-        else:
-            self._execute(block, self._with_port(block.body))
+        elif block.kind != "data":
+            self._execute(block)
 
     def _save(self, block: Block, name: str) -> None:
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(self._with_port(block.body))
-        if name.endswith(".py") and not file.name.startswith("test_"):
-            done = self._run(f"{shlex.quote(sys.executable)} -c 'import {file.stem}'")
-            assert done.returncode == 0, f"{block.where}: {name} cannot be imported\n{done.stdout}"
+        file.write_text(self._with_port(block.body), encoding="utf-8")
+        if block.is_test:
+            self._succeeds(block, ["-m", "pytest", "-q", name], f"{name} fails")
+        elif name.endswith(".py"):
+            self._succeeds(block, ["-c", f"import {file.stem}"], f"{name} cannot be imported")
+
+    def _succeeds(self, block: Block, arguments: list[str], otherwise: str) -> None:
+        done = self._run([sys.executable, *arguments])
+        assert done.returncode == 0, f"{block.where}: {otherwise}\n{done.stdout}"
+
+    def _run_script(self, block: Block) -> None:
+        assert not any(Terminals.stays(line) for line in block.body.splitlines()), f"{block.where}: use `console`"
+        done = self._run(["bash", "-euo", "pipefail", "-c", self._with_port(block.body)])
+        assert done.returncode == 0, f"{block.where}: ended with {done.returncode}\n{done.stdout}"
 
     def _type(self, block: Block, command: Command) -> None:
         line = self._with_port(command.line)
-        if line.startswith(STAYS):
-            self._leave_running(block, line)
+        assert not re.match(r"(?:cd|export)\b", line), f"{block.where}: `{line}` would not last until the next line"
+        if Terminals.stays(line):
+            assert not command.output.strip(), f"{block.where}: `{line}` stays; what it prints is not looked at"
+            self._terminals.leave_running(block.where, line, self._environment())
             return
-        done = self._run(line)
+        done = self._run(["bash", "-c", line])
         assert done.returncode == 0, f"{block.where}: `{line}` ended with {done.returncode}\n{done.stdout}"
         expected = self._with_port(command.output)
         assert _matches(expected, done.stdout), f"{block.where}: `{line}`\nshown:\n{expected}\ngot:\n{done.stdout}"
 
-    def _run(self, line: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["bash", "-c", line],
+            command,
             cwd=self.folder,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -94,36 +106,9 @@ class Session:
             check=False,
         )
 
-    def _leave_running(self, block: Block, line: str) -> None:
-        log = self.folder / f"background-{len(self._background)}.log"
-        program, *arguments = shlex.split(line, comments=True)
-        environment = self._environment()
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                [str(Path(sysconfig.get_path("scripts")) / program), *arguments],
-                cwd=self.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-            )
-        self._background.append((process, log))
-        if program == "orchestrator-lite":
-            self._wait_for_server(block, process, log)
-
-    def _wait_for_server(self, block: Block, process: subprocess.Popen[bytes], log: Path) -> None:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        for _ in range(400):
-            assert process.poll() is None, f"{block.where}: the server ended\n{log.read_text()}"
-            try:
-                opener.open(f"http://127.0.0.1:{self.port}/_public/status", timeout=5).close()
-            except (urllib.error.URLError, ConnectionError):
-                SYSTEM_CLOCK.sleep_blocking(0.05)
-            else:
-                return
-        raise AssertionError(f"{block.where}: the server does not answer\n{log.read_text()}")
-
-    def _execute(self, block: Block, code: str) -> None:
+    def _execute(self, block: Block) -> None:
+        hidden = re.search(r"^(?:async )?def (test_\w+)", block.body, re.MULTILINE)
+        assert hidden is None, f"{block.where}: nothing runs {hidden}; begin the block with `# test_….py`"
         if self._python is None:
             self._python = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("_python.py"))],
@@ -135,11 +120,11 @@ class Session:
             )
         assert self._python.stdin is not None
         assert self._python.stdout is not None
-        self._python.stdin.write(json.dumps({"where": block.where, "code": code}) + "\n")
+        request = {"kind": block.kind, "where": block.where, "code": self._with_port(block.body)}
+        self._python.stdin.write(json.dumps(request) + "\n")
         self._python.stdin.flush()
         answer = json.loads(self._python.stdout.readline() or '{"error": "the session ended"}')
-        logs = "\n".join(log.read_text() for _, log in self._background)
-        assert answer["error"] is None, f"{block.where}:\n{answer['error']}\n{logs}"
+        assert answer["error"] is None, f"{block.where}:\n{answer['error']}\n{self._terminals.told()}"
 
     def _environment(self) -> dict[str, str]:
         steering = ("AVTOMATIKA_", "ORCHESTRATOR_", "PYTHON", "PYTEST_")
@@ -148,6 +133,8 @@ class Session:
             **kept,
             "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.folder),
+            "PYTHONDONTWRITEBYTECODE": "1",  # a file saved twice within a second must not be read from its first cache
+            "PYTEST_ADDOPTS": PYTEST_AS_INSTALLED,
             "AVTOMATIKA_URL": f"http://127.0.0.1:{self.port}",
             "AVTOMATIKA_STATE_DIR": str(self.folder / "state"),
         }
