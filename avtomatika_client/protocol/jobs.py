@@ -38,12 +38,14 @@ class JobCreate(Sent):
         webhook_url: Where the server reports the job's end.
         dispatch_timeout: Seconds a task may wait in the queue for a worker.
         result_timeout: Seconds from the job's creation within which it must have ended.
+        hold: Keep it from starting until it is released (feature `hold`).
     """
 
     initial_data: dict[str, JSON] = Field(default_factory=dict)
     webhook_url: str | None = None
     dispatch_timeout: float | None = None
     result_timeout: float | None = None
+    hold: bool | None = None
 
 
 class JobAccepted(Received):
@@ -68,6 +70,7 @@ class Job(Received):
         error: Why it failed: code, message, details.
         progress: 0 to 1, of the task that runs.
         progress_message: What the task said with it.
+        held: Whether it waits to be released before it starts.
     """
 
     id: str = Field(validation_alias=AliasChoices("id", "job_id"))
@@ -81,6 +84,7 @@ class Job(Received):
     error: JSON = None
     progress: float | None = None
     progress_message: str | None = None
+    held: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -126,6 +130,64 @@ class CancelReply(Received):
     """Answer to a cancel: `cancellation_request_sent` (an open socket took it) or `cancellation_request_accepted`."""
 
     status: str
+
+
+class ReleaseReply(Received):
+    """Answer to a release: `released`, at the first time and at every other."""
+
+    status: str
+    job_id: str
+
+
+class FileInfo(Received):
+    """A file of a job, as `GET /jobs/{id}/files` lists it.
+
+    Attributes:
+        name: Its name below the job, folders separated by `/`.
+        size: Bytes.
+        modified_at: When it was stored last, UTC seconds.
+    """
+
+    name: str
+    size: int
+    modified_at: float
+
+
+class FileLink(Received):
+    """Answer of `GET /jobs/{id}/files/upload`: a URL that needs no token and expires.
+
+    Attributes:
+        url: Where the bytes go.
+        expires_in: Seconds it is good for.
+        method: `PUT`.
+    """
+
+    url: str
+    expires_in: int
+    method: str = "PUT"
+
+
+class FileUploaded(Received):
+    """Answer to an upload.
+
+    Attributes:
+        status: `uploaded`.
+        s3_uri: The file's address, `s3://<bucket>/jobs/<job id>/<name>`; handlers and skills may be given it.
+        name: Its name as it is stored; only ours says so.
+        size: Bytes that arrived; only ours says so.
+    """
+
+    status: str
+    s3_uri: str | None = None
+    name: str | None = None
+    size: int | None = None
+
+
+class FileDeleted(Received):
+    """Answer to the deletion of a file; `existed`: whether it was there."""
+
+    status: str
+    existed: bool = True
 
 
 class ServerStatus(Received):
