@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
@@ -18,8 +18,16 @@ from orchestrator_lite.api._site import Site
 from orchestrator_lite.blueprint import Blueprint
 from orchestrator_lite.runtime.blueprints import Blueprints
 from orchestrator_lite.runtime.core import Core
+from orchestrator_lite.runtime.timekeeper import LATEST
 from orchestrator_lite.settings import Settings
 from orchestrator_lite.store import Store, open_store
+
+if TYPE_CHECKING:
+    from avtomatika_client._calls._retry import Retry
+    from avtomatika_client._seam import AsyncTransport
+    from avtomatika_worker import Worker
+    from orchestrator_lite.testing._faults import Faults
+    from orchestrator_lite.testing._inside import InsideClient, InsideWorkers
 
 
 class NotRunningError(AvtomatikaError):
@@ -50,11 +58,14 @@ class Orchestrator:
     ) -> None:
         self.settings = settings or Settings()
         self._clock = clock
+        self._faults: Faults | None = None
         self._site = Site(settings=self.settings, blueprints=Blueprints(collides))
         self._front = front_of(self._site)
         for blueprint in blueprints:
             self.add(blueprint)
         self._store = self._opened(self.settings.store if store is None else store)
+        self._look_again = LATEST
+        self._guests: list[InsideClient | InsideWorkers] = []
         self._url: str | None = None
         self._stack: AsyncExitStack | None = None
 
@@ -132,6 +143,58 @@ class Orchestrator:
         if stack is not None:
             await stack.aclose()
 
+    def client(
+        self, *, client_token: str | None = None, timeout: float | None = 30.0, retries: int | Retry = 2
+    ) -> InsideClient:
+        """A client in this process: `async with orchestrator.client() as client:` gives an `AsyncClient`.
+
+        Args:
+            client_token: Default: the server's own.
+            timeout: Seconds a call may take in all; None: without end.
+            retries: Repetitions of a failed call, or a policy.
+        """
+        from orchestrator_lite.testing._inside import InsideClient
+
+        return InsideClient(self, client_token=client_token, timeout=timeout, retries=retries)
+
+    def working(self, *workers: Worker, grace: float = 5.0) -> InsideWorkers:
+        """Workers in this process: `async with orchestrator.working(worker):`.
+
+        They keep their journals in memory, use no thread for heartbeats and touch no file, port or signal.
+
+        Args:
+            workers: What to run; one definition may run in any number of places.
+            grace: Seconds tasks may still run when the block ends.
+        """
+        from orchestrator_lite.testing._inside import InsideWorkers
+
+        return InsideWorkers(self, *workers, grace=grace)
+
+    async def ready(self) -> Clock:
+        """The time everybody inside goes by.
+
+        Raises:
+            NotRunningError: It does not run.
+        """
+        if self._site.core is None:
+            raise NotRunningError("the orchestrator does not run: use `async with orchestrator:` around this")
+        return self._clock
+
+    def connect(self) -> AsyncTransport:
+        """A connection to it that needs no socket."""
+        from orchestrator_lite.testing._asgi import AsgiTransport
+
+        return AsgiTransport(self._front, self._clock, faults=self._faults)
+
+    def entered(self, guest: InsideClient | InsideWorkers) -> None:
+        """A client or worker is inside."""
+        self._guests.append(guest)
+
+    def left(self, guest: InsideClient | InsideWorkers) -> None:
+        """It is no longer."""
+        if guest in self._guests:
+            self._guests.remove(guest)
+
     @property
     def is_development(self) -> bool:
         """Whether the development tokens hold; known once it runs."""
@@ -152,7 +215,13 @@ class Orchestrator:
     @asynccontextmanager
     async def _running(self, access: Access) -> AsyncIterator[Core]:
         site = self._site
-        core = Core(self._store, self._clock, site.blueprints, handler_limit=self.settings.handler_time_limit)
+        core = Core(
+            self._store,
+            self._clock,
+            site.blueprints,
+            handler_limit=self.settings.handler_time_limit,
+            look_again=self._look_again,
+        )
         async with core.running():
             site.core, site.access = core, access
             try:
