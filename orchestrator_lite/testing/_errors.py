@@ -19,3 +19,7 @@ class ClosedError(AvtomatikaError):
 
 class OtherLoopError(AvtomatikaError):
     """This orchestrator belongs to another event loop."""
+
+
+class MisuseError(AvtomatikaError):
+    """Something of the test kit is used in a way that cannot work."""

@@ -1,0 +1,198 @@
+"""The server a test is given: in this process, with a virtual clock, and starting itself when it is first used."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable
+from contextlib import suppress
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from avtomatika_client.protocol.clock import Clock
+from orchestrator_lite.app import Orchestrator
+from orchestrator_lite.settings import Settings
+from orchestrator_lite.store.sqlite import SqliteStore
+from orchestrator_lite.testing._clock import VirtualClock
+from orchestrator_lite.testing._errors import ClosedError, NeverEndsError, OtherLoopError
+from orchestrator_lite.testing._faults import Faults
+from orchestrator_lite.testing._inside import InsideClient, InsideWorkers
+
+if TYPE_CHECKING:
+    from orchestrator_lite.blueprint import Blueprint
+
+TEST_TASK: Final[ContextVar[asyncio.Task[Any] | None]] = ContextVar("orchestrator_lite_test_task", default=None)
+"""The task that runs the test, where whoever runs it has said so; else the one that first uses the server."""
+
+
+class TestSettings(Settings):
+    """Settings as they are by default, whatever the environment of the tests says."""
+
+    __test__ = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments alone."""
+        return (init_settings,)
+
+
+class VirtualOrchestrator(Orchestrator):
+    """An orchestrator for one test, in its process and on its virtual clock; it starts itself when it is first used.
+
+    Args:
+        blueprints: What it serves; `add` takes more.
+        settings: Default: `TestSettings()`, which reads nothing from the environment.
+        clock: Default: one that begins with the real time.
+        owner: Whose it is, for messages.
+
+    Attributes:
+        clock: Its time, which the whole event loop follows.
+        faults: What is put in the way of requests.
+        failure: The error of a wait that could not end.
+    """
+
+    def __init__(
+        self,
+        blueprints: Iterable[Blueprint] = (),
+        *,
+        settings: Settings | None = None,
+        clock: VirtualClock | None = None,
+        owner: str = "its test",
+    ) -> None:
+        self.clock: VirtualClock = clock or VirtualClock()
+        self.faults = Faults()
+        self.failure: NeverEndsError | None = None
+        self._owner = owner
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._closed = False
+        self._diagnosis: asyncio.Task[None] | None = None
+        store = SqliteStore(None, inline=True, clock=self.clock)
+        super().__init__(blueprints, store=store, settings=settings or TestSettings(), clock=self.clock)
+        self._look_again = math.inf
+        self._faults = self.faults
+
+    def add(self, blueprint: Blueprint) -> None:
+        """Serve a blueprint from now on.
+
+        Raises:
+            BlueprintError: It is wrong in itself, or its name or endpoint is taken; file and line come first.
+            ClosedError: The test it was for is over.
+        """
+        self._check_open()
+        super().add(blueprint)
+
+    async def ready(self) -> Clock:
+        """Start with the first use, on the loop of the test.
+
+        Raises:
+            ClosedError: The test it was for is over.
+            OtherLoopError: It has been used on another loop before.
+            ClockError: The loop cannot follow a virtual clock.
+        """
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            await self._begin(loop)
+        elif self._loop is not loop:
+            raise OtherLoopError(f"this orchestrator belongs to the event loop of {self._owner}: use it there alone")
+        return self.clock
+
+    async def __aenter__(self) -> Self:
+        await self.ready()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close_in_loop()
+
+    def problems(self) -> list[str]:
+        """What the test left behind, one line each."""
+        left = [
+            f"{guest} was still running when the test ended: use `async with orchestrator.working(worker):`"
+            if isinstance(guest, InsideWorkers)
+            else f"{guest} was still open when the test ended: use `async with orchestrator.client() as client:`"
+            for guest in self._guests
+        ]
+        return [*left, *self.faults.unused()]
+
+    async def close_in_loop(self) -> None:
+        """End everything, on the loop it runs on; does nothing the second time."""
+        if self._closed:
+            return
+        self._closed = True
+        for guest in list(self._guests):
+            with suppress(Exception):
+                await guest.__aexit__(None, None, None)
+        try:
+            await super().__aexit__(None, None, None)
+        finally:
+            if self._diagnosis is not None:
+                self._diagnosis.cancel()
+            self.clock.uninstall()
+
+    def close(self) -> None:
+        """End everything from outside, when its loop stands still or is closed."""
+        loop = self._loop
+        if self._closed or loop is None:
+            self._closed = True
+            return
+        if loop.is_closed():
+            self._closed = True
+            self.clock.uninstall()
+            return
+        loop.run_until_complete(self.close_in_loop())
+
+    async def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._task = TEST_TASK.get() or asyncio.current_task()
+        self.clock.install(self._task, effects=self._effects, in_vain=self._in_vain)
+        self._loop = loop
+        try:
+            await super().__aenter__()
+        except BaseException:
+            self.clock.uninstall()
+            raise
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(
+                f"this orchestrator ended with {self._owner}: let each test ask for the `orchestrator` fixture"
+            )
+
+    def _effects(self) -> object:
+        core = self._site.core
+        return (0 if core is None else core.moves), self.faults.struck
+
+    def _in_vain(self, why: str | None) -> None:
+        """A wait cannot end: find out why, and end it."""
+        if self._loop is None:
+            return
+        if self._diagnosis is None or self._diagnosis.done():
+            self._diagnosis = self._loop.create_task(self._end_wait(why))
+        else:
+            self._fail(NeverEndsError(f"this wait never ends: {why or 'nothing is left to happen'}"))
+
+    async def _end_wait(self, why: str | None) -> None:
+        self._fail(NeverEndsError(f"this wait never ends: {'; '.join([*([why] if why else []), *await self._told()])}"))
+
+    async def _told(self) -> list[str]:
+        core = self._site.core
+        found = [await core.explain(job_id) for job_id in core.unfinished()] if core is not None else []
+        return [each.sentence for each in found if each is not None] or ["no job, task or timer is left to bring it"]
+
+    def _fail(self, error: NeverEndsError) -> None:
+        self.failure = error
+        ended = sum(guest.give_up(error) for guest in self._guests if isinstance(guest, InsideClient))
+        if not ended and self._task is not None and not self._task.done():
+            self._task.cancel()
