@@ -38,3 +38,26 @@ class JobReleased(Received):
 
     status: str
     job_id: str | None = None
+
+
+class FileUploaded(Received):
+    """Answer to an upload.
+
+    Attributes:
+        status: `uploaded`.
+        s3_uri: The file's address, `s3://<bucket>/jobs/<job id>/<name>`; handlers and skills may be given it.
+        name: Its name as it is stored; only ours says so.
+        size: Bytes that arrived; only ours says so.
+    """
+
+    status: str
+    s3_uri: str | None = None
+    name: str | None = None
+    size: int | None = None
+
+
+class FileDeleted(Received):
+    """Answer to the deletion of a file; `existed`: whether it was there."""
+
+    status: str
+    existed: bool = True

@@ -40,12 +40,6 @@ FILES: Final = "files"
 HOLD: Final = "hold"
 """A job created with `"hold": true` waits for `POST /jobs/{id}/release`."""
 
-FILES: Final = "files"
-"""A job's files are listed and deleted under `/jobs/{id}/files`, workers reach them under `/_worker/jobs/{id}/files`."""
-
-HOLD: Final = "hold"
-"""`"hold": true` at creation keeps a job from starting until `POST /jobs/{id}/release`."""
-
 DEV_CLIENT_TOKEN: Final = "dev-client-token"  # noqa: S105
 DEV_WORKER_TOKEN: Final = "dev-worker-token"  # noqa: S105
 DEFAULT_URL: Final = "http://127.0.0.1:8080"

@@ -132,64 +132,6 @@ class CancelReply(Received):
     status: str
 
 
-class ReleaseReply(Received):
-    """Answer to a release: `released`, at the first time and at every other."""
-
-    status: str
-    job_id: str
-
-
-class FileInfo(Received):
-    """A file of a job, as `GET /jobs/{id}/files` lists it.
-
-    Attributes:
-        name: Its name below the job, folders separated by `/`.
-        size: Bytes.
-        modified_at: When it was stored last, UTC seconds.
-    """
-
-    name: str
-    size: int
-    modified_at: float
-
-
-class FileLink(Received):
-    """Answer of `GET /jobs/{id}/files/upload`: a URL that needs no token and expires.
-
-    Attributes:
-        url: Where the bytes go.
-        expires_in: Seconds it is good for.
-        method: `PUT`.
-    """
-
-    url: str
-    expires_in: int
-    method: str = "PUT"
-
-
-class FileUploaded(Received):
-    """Answer to an upload.
-
-    Attributes:
-        status: `uploaded`.
-        s3_uri: The file's address, `s3://<bucket>/jobs/<job id>/<name>`; handlers and skills may be given it.
-        name: Its name as it is stored; only ours says so.
-        size: Bytes that arrived; only ours says so.
-    """
-
-    status: str
-    s3_uri: str | None = None
-    name: str | None = None
-    size: int | None = None
-
-
-class FileDeleted(Received):
-    """Answer to the deletion of a file; `existed`: whether it was there."""
-
-    status: str
-    existed: bool = True
-
-
 class ServerStatus(Received):
     """Answer of `GET /_public/status`; `features` is absent on servers that are not ours."""
 
