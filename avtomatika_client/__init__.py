@@ -14,9 +14,11 @@ from avtomatika_client._version import __version__
 check_clash()
 
 if TYPE_CHECKING:
+    from avtomatika_client._calls._paging import Page
     from avtomatika_client._calls._retry import Retry
     from avtomatika_client._client import AsyncClient, Client
     from avtomatika_client._resources._handle import AsyncJobHandle, JobHandle
+    from avtomatika_client._resources._pager import AsyncPager, Pager
     from avtomatika_client.errors import (
         APIConnectionError,
         APIStatusError,
@@ -44,6 +46,7 @@ __all__ = [
     "APITimeoutError",
     "AsyncClient",
     "AsyncJobHandle",
+    "AsyncPager",
     "AuthenticationError",
     "AvtomatikaError",
     "Client",
@@ -57,6 +60,8 @@ __all__ = [
     "JobStatus",
     "NotFoundError",
     "NotSupportedByServerError",
+    "Page",
+    "Pager",
     "PermissionDeniedError",
     "RateLimitedError",
     "Retry",
@@ -71,11 +76,14 @@ __all__ = [
 _HOMES = {
     "AsyncClient": "_client",
     "AsyncJobHandle": "_resources._handle",
+    "AsyncPager": "_resources._pager",
     "Client": "_client",
     "HistoryEvent": "protocol.jobs",
     "Job": "protocol.jobs",
     "JobHandle": "_resources._handle",
     "JobStatus": "protocol.jobs",
+    "Page": "_calls._paging",
+    "Pager": "_resources._pager",
     "Retry": "_calls._retry",
     "ServerStatus": "protocol.jobs",
     "WorkerRecord": "protocol.worker",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from avtomatika_client._calls._envelope import is_json, read_error
+from avtomatika_client._calls._paging import Fetch, Page
 from avtomatika_client._calls._session import UNSET, call, parse
 from avtomatika_client._calls._versions import ABSENT, UNVERSIONED, VERSIONED, prefix_of, versioned_call
 from avtomatika_client.errors import ConflictError, JobFailed, NotFoundError
-from avtomatika_client.protocol.headers import WAIT
+from avtomatika_client.protocol._base import JSON
+from avtomatika_client.protocol.headers import NEXT_CURSOR, WAIT
 from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job, JobAccepted, JobCreate, ServerStatus
 from avtomatika_client.protocol.worker import WorkerRecord
 
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
 
     from avtomatika_client._calls._flow import Flow, Reply, Request
     from avtomatika_client._calls._session import Budget, Session, Timeout
-    from avtomatika_client.protocol._base import JSON
 
 _HISTORY = TypeAdapter(list[HistoryEvent])
+_ROWS = TypeAdapter(list[dict[str, JSON]])
 _WORKERS = TypeAdapter(list[WorkerRecord])
+
+_OFFSET: Final = "offset:"
+"""How a cursor begins that counts what was passed over, for servers without cursors of their own."""
 
 
 class JobRef(NamedTuple):
@@ -139,6 +144,42 @@ def history(session: Session, ref: JobRef, timeout: Timeout = UNSET) -> Flow[lis
     return events
 
 
+def pages_of_jobs(
+    session: Session,
+    *,
+    limit: int,
+    status: str | None = None,
+    blueprint: str | None = None,
+    begin: str | None = None,
+    timeout: Timeout = UNSET,
+) -> Fetch[Job]:
+    """The client's jobs, newest first, page by page.
+
+    Official servers answer with the latest history event of each job, go by `offset` and know no filter: their pages
+    are filtered here, so a page may hold fewer jobs than `limit` and not be the last.
+
+    Raises:
+        NotSupportedByServerError: The server has no such list.
+        ValueError: The limit is below 1.
+    """
+    if limit < 1:
+        raise ValueError("limit: must be 1 or more")
+    narrower = {name: value for name, value in (("status", status), ("blueprint", blueprint)) if value is not None}
+
+    def fetch(cursor: str | None) -> Flow[Page[Job]]:
+        place = begin if cursor is None else cursor
+        budget, query = session.budget(timeout), {"limit": limit, **narrower, **_place(place)}
+        request, reply = yield from versioned_call(
+            session, "GET", VERSIONED, f"/jobs?{urlencode(query)}", budget, optional=True
+        )
+        rows = parse(_ROWS.validate_json, reply, request)
+        jobs = parse(lambda _: [_listed(row) for row in rows], reply, request)
+        fitting = [job for job in jobs if status in (None, job.end_status) and blueprint in (None, job.blueprint_name)]
+        return Page(fitting, _next_place(place, reply, rows))
+
+    return fetch
+
+
 def workers(session: Session, timeout: Timeout = UNSET) -> Flow[list[WorkerRecord]]:
     """The workers that are registered.
 
@@ -189,6 +230,28 @@ def _as_object(initial_data: Mapping[str, JSON] | BaseModel | None) -> dict[str,
     if initial_data is None:
         return {}
     return initial_data.model_dump() if isinstance(initial_data, BaseModel) else dict(initial_data)
+
+
+def _place(cursor: str | None) -> dict[str, str]:
+    """Where a page begins, in the query: by the server's own cursor, or by counting."""
+    if cursor is None:
+        return {}
+    return {"offset": cursor.removeprefix(_OFFSET)} if cursor.startswith(_OFFSET) else {"cursor": cursor}
+
+
+def _next_place(cursor: str | None, reply: Reply, rows: list[dict[str, JSON]]) -> str | None:
+    if not rows or "event_type" not in rows[0]:
+        return reply.headers.get(NEXT_CURSOR)
+    return f"{_OFFSET}{int(_place(cursor).get('offset', 0)) + len(rows)}"
+
+
+def _listed(row: dict[str, JSON]) -> Job:
+    """A job of a list: as it is, or as the latest event of its history shows it."""
+    if "event_type" in row:
+        snapshot = row.get("context_snapshot")
+        known = snapshot if isinstance(snapshot, dict) else {"current_state": row.get("state")}
+        row = {**known, "id": row.get("job_id")}
+    return _without_secrets(Job.model_validate(row))
 
 
 def _encoded(body: JobCreate) -> bytes:

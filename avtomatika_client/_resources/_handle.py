@@ -22,6 +22,7 @@ class _Handle:
         self._session = session
         self._ref = ref
         self._state = state
+        self._whole = True
 
     @property
     def id(self) -> str:
@@ -47,6 +48,13 @@ class _Handle:
     def _took(self, state: Job) -> Self:
         """Remember a state that was read."""
         self._state = state
+        self._whole = True
+        return self
+
+    def _listed(self, state: Job) -> Self:
+        """Remember what a list tells of the job: not its result, for one."""
+        self._state = state
+        self._whole = False
         return self
 
     def _waited(self, timeout: float | None) -> Flow[Job]:
@@ -54,7 +62,7 @@ class _Handle:
 
     @property
     def _has_ended(self) -> bool:
-        return self._state is not None and self._state.is_final
+        return self._whole and self._state is not None and self._state.is_final
 
 
 class JobHandle(_Handle):

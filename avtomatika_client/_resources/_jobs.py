@@ -7,10 +7,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from avtomatika_client._calls import _waiting as waiting, jobs as calls
+from avtomatika_client._calls._paging import each
 from avtomatika_client._calls._session import UNSET, Budget, Timeout
 from avtomatika_client._calls._versions import prefix_of
 from avtomatika_client._calls.jobs import JobRef, NewJob, new_job
 from avtomatika_client._resources._handle import AsyncJobHandle, JobHandle
+from avtomatika_client._resources._pager import AsyncPager, Pager
 from avtomatika_client.protocol.errors import AvtomatikaError
 
 if TYPE_CHECKING:
@@ -156,6 +158,32 @@ class Jobs:
         while left:
             ref, state = self._caller.run(waiting.next_ended(self._caller.session, left, budget))
             yield jobs[ref.id]._took(state)  # noqa: SLF001
+
+    def list(
+        self,
+        *,
+        limit: int = 50,
+        status: str | None = None,
+        blueprint: str | None = None,
+        cursor: str | None = None,
+        timeout: Timeout = UNSET,
+    ) -> Pager[JobHandle]:
+        """The client's own jobs, newest first (`GET /api/v1/jobs`); their handles know what the list tells of them.
+
+        Args:
+            limit: How many jobs a page holds; all are fetched, page by page, as they are gone through.
+            status: Only jobs with this status.
+            blueprint: Only jobs of this blueprint.
+            cursor: Begin with this page: the `cursor` of the one before.
+            timeout: Total deadline in seconds of fetching one page.
+
+        Raises:
+            NotSupportedByServerError: The server has no such list; raised when the first page is fetched.
+        """
+        fetch = calls.pages_of_jobs(
+            self._caller.session, limit=limit, status=status, blueprint=blueprint, begin=cursor, timeout=timeout
+        )
+        return Pager(self._caller, each(fetch, lambda job: self.handle(job.id)._listed(job)))  # noqa: SLF001
 
 
 class AsyncJobs:
@@ -309,6 +337,32 @@ class AsyncJobs:
             _note_accepted(errors[0], accepted, len(new_jobs))
             raise errors[0]
         return accepted
+
+    def list(
+        self,
+        *,
+        limit: int = 50,
+        status: str | None = None,
+        blueprint: str | None = None,
+        cursor: str | None = None,
+        timeout: Timeout = UNSET,
+    ) -> AsyncPager[AsyncJobHandle]:
+        """The client's own jobs, newest first (`GET /api/v1/jobs`); their handles know what the list tells of them.
+
+        Args:
+            limit: How many jobs a page holds; all are fetched, page by page, as they are gone through.
+            status: Only jobs with this status.
+            blueprint: Only jobs of this blueprint.
+            cursor: Begin with this page: the `cursor` of the one before.
+            timeout: Total deadline in seconds of fetching one page.
+
+        Raises:
+            NotSupportedByServerError: The server has no such list; raised when the first page is fetched.
+        """
+        fetch = calls.pages_of_jobs(
+            self._caller.session, limit=limit, status=status, blueprint=blueprint, begin=cursor, timeout=timeout
+        )
+        return AsyncPager(self._caller, each(fetch, lambda job: self.handle(job.id)._listed(job)))  # noqa: SLF001
 
 
 def _options(

@@ -12,13 +12,19 @@ import sys
 import pytest
 
 import avtomatika_client
-from avtomatika_client import AsyncClient, AsyncJobHandle, Client, ClientBoundToOtherLoop, JobHandle
+from avtomatika_client import AsyncClient, AsyncJobHandle, AsyncPager, Client, ClientBoundToOtherLoop, JobHandle, Pager
 from avtomatika_client._resources._jobs import AsyncJobs, Jobs
 from avtomatika_client._resources._workers import AsyncWorkers, Workers
 from tests.client._peer import STATUS, reply
 from tests.conftest import run
 
-PAIRS = [(Client, AsyncClient), (Jobs, AsyncJobs), (JobHandle, AsyncJobHandle), (Workers, AsyncWorkers)]
+PAIRS = [
+    (Client, AsyncClient),
+    (Jobs, AsyncJobs),
+    (JobHandle, AsyncJobHandle),
+    (Workers, AsyncWorkers),
+    (Pager, AsyncPager),
+]
 ONLY_ASYNC = {"aclose"}
 
 
