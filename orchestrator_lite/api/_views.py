@@ -23,6 +23,7 @@ def full(live: Live, progress: float | None, message: str | None) -> dict[str, A
         "blueprint_name": job.blueprint,
         "current_state": job.current_state,
         "status": job.status,
+        "held": job.is_held,
         "initial_data": job.initial_data,
         "state_history": job.state_history,
         "result": job.result,

@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol._base import Received
+from avtomatika_client.protocol.files import JobReleased
 from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job, JobAccepted
 from orchestrator_lite.api import _views
 from orchestrator_lite.api._http import (
@@ -65,6 +66,7 @@ class CreateBody(Received):
     webhook_url: str | None = Field(default=None, max_length=2048, pattern=r"^https?://")
     dispatch_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86_400, allow_inf_nan=False)
     result_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86_400, allow_inf_nan=False)
+    hold: bool = Field(default=False, strict=True)
 
 
 class ListQuery(Received):
@@ -111,6 +113,7 @@ async def create(request: Request) -> Response:
             "dispatch_timeout": read.dispatch_timeout,
             "result_timeout": read.result_timeout,
             "tracing_context": _tracing(request),
+            "hold": "held" if read.hold else None,
         },
     )
     return answer({"status": "accepted", "job_id": job.id}, 202)
@@ -163,6 +166,18 @@ async def cancel(request: Request) -> Response:
     applied = await core_of(request).cancel(live.job.id)
     sent = applied is not None and applied.sent
     return answer({"status": "cancellation_request_sent" if sent else "cancellation_request_accepted"})
+
+
+@router.post("/api/{api_version}/jobs/{job_id}/release", responses={200: {"model": JobReleased}})
+@router.post("/api/jobs/{job_id}/release", include_in_schema=False)
+async def release(request: Request) -> Response:
+    """Let a held job start; again, when it has been released already, changes nothing."""
+    live = await _owned(request)
+    applied = await core_of(request).release(live.job.id)
+    job = live.job if applied is None else applied.job
+    if job.hold != "released":
+        raise ApiError(409, "Job has ended" if job.is_final else "Job is not held")
+    return answer({"status": "released", "job_id": job.id})
 
 
 @router.get("/api/{api_version}/jobs/{job_id}/history", responses={200: {"model": list[HistoryEvent]}})
@@ -220,7 +235,8 @@ async def _owned(request: Request, unknown_text: str = _UNKNOWN) -> Live:
 
 def _whole(body: dict[str, Any]) -> dict[str, Any]:
     """Releases 1.0b9-1.0b13 take a body without any known key as the initial data itself."""
-    return {"initial_data": body} if body and not body.keys() & _BODY_KEYS else body
+    whole = body and not body.keys() & _BODY_KEYS and body != {"hold": True}
+    return {"initial_data": body} if whole else body
 
 
 def _tracing(request: Request) -> dict[str, str]:

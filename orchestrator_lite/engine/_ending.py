@@ -16,6 +16,8 @@ SELF_NAMED = frozenset({"failed", "error", "cancelled", "quarantined"})
 
 RESULT_TIMER = "result"
 
+HOLD_TIMER = "hold"
+
 
 def enter(step: Step, state: str, at: float, *, duration_ms: int | None = None) -> None:
     """Leave the current state for `state`; its handler is owed."""
@@ -41,6 +43,8 @@ def end(step: Step, status: str, at: float, *, result: Any = None, **noted: Any)
     if job.cancel_requested_at is not None and status != "cancelled":
         noted["completed_despite_cancel"] = True
     step.clear_timers.append(RESULT_TIMER)
+    if job.is_held:
+        step.clear_timers.append(HOLD_TIMER)
     error = None if status == "finished" else job.error  # a failure that a transition made good is none any more
     step.update(status=status, result=result, error=error, tasks={})
     step.note("job_completed", at, error=step.job.error, **noted)

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from orchestrator_lite.engine import _ending, _queueing
 from orchestrator_lite.engine.actions import Dispatch, DispatchParallel, GoTo
-from orchestrator_lite.engine.events import Created, HandlerDone, HandlerFailed
+from orchestrator_lite.engine.events import Created, HandlerDone, HandlerFailed, Released
 from orchestrator_lite.engine.step import Step
 
 
 def created(step: Step, event: Created) -> None:
-    """The job exists; its start state's handler is owed."""
+    """The job exists; its start state's handler is owed, at once or when it is released."""
     job = step.job
     step.note("job_created", event.at, state=job.status)
-    step.note("state_started", event.at)
     if job.result_deadline is not None:
         step.set_timers[_ending.RESULT_TIMER] = job.result_deadline
+    if not job.is_held:
+        step.note("state_started", event.at)
+        return
+    step.note("worker_event:held", event.at)
+    if job.dispatch_timeout is not None:
+        step.set_timers[_ending.HOLD_TIMER] = job.created_at + job.dispatch_timeout
+
+
+def released(step: Step, event: Released) -> None:
+    """The job starts; one that is not held (any more) stays as it is."""
+    if not step.job.is_held:
+        return
+    step.clear_timers.append(_ending.HOLD_TIMER)
+    step.update(hold="released")
+    step.note("worker_event:released", event.at)
+    step.note("state_started", event.at)
 
 
 def done(step: Step, event: HandlerDone) -> None:

@@ -22,6 +22,8 @@ def fired(step: Step, event: TimerFired) -> None:
             _overdue(step, event, task_id)
         case "result":
             _time_out(step, event, "The job's result did not come in time (result timeout).")
+        case "hold":
+            _held_too_long(step, event)
 
 
 def _retry(step: Step, event: TimerFired, task_id: str) -> None:
@@ -36,6 +38,11 @@ def _dispatch_timeout(step: Step, event: TimerFired, task_id: str) -> None:
     if task_id not in step.job.tasks or standing is None or standing.leased:
         return
     _time_out(step, event, "Worker task timed out while waiting in queue (dispatch timeout).")
+
+
+def _held_too_long(step: Step, event: TimerFired) -> None:
+    if step.job.is_held:
+        _time_out(step, event, "The job was held and not released in time (dispatch timeout).")
 
 
 def _overdue(step: Step, event: TimerFired, task_id: str) -> None:

@@ -32,6 +32,13 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """The client has released a job that it had created held."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerDone:
     """A handler returned.
 
@@ -129,5 +136,5 @@ class TimerFired:
 
 
 Event: TypeAlias = (
-    Created | HandlerDone | HandlerFailed | ResultArrived | LeaseLost | Returned | CancelAsked | TimerFired
+    Created | Released | HandlerDone | HandlerFailed | ResultArrived | LeaseLost | Returned | CancelAsked | TimerFired
 )

@@ -14,6 +14,7 @@ from orchestrator_lite.engine.events import (
     HandlerDone,
     HandlerFailed,
     LeaseLost,
+    Released,
     ResultArrived,
     Returned,
     TimerFired,
@@ -37,6 +38,8 @@ def fold(job: Job, event: Event) -> Step:
     match event:
         case Created():
             _handlers.created(step, event)
+        case Released():
+            _handlers.released(step, event)
         case HandlerDone():
             _handlers.done(step, event)
         case HandlerFailed():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic_core import from_json, to_json
 
@@ -93,6 +93,7 @@ class Job:
         error: Code, message and details of why it failed.
         retry_count: Failures of the current task that were tried again.
         cancel_requested_at: When a cancel was asked for while a worker had a task of it.
+        hold: Whether it was created held, and whether it has been released since.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Job:
     error: dict[str, Any] | None = None
     retry_count: int = 0
     cancel_requested_at: float | None = None
+    hold: Literal["held", "released"] | None = None
 
     @property
     def is_final(self) -> bool:
@@ -131,7 +133,12 @@ class Job:
     @property
     def is_runnable(self) -> bool:
         """Whether it is owed a run of its current state's handler."""
-        return self.status in RUNNABLE
+        return self.status in RUNNABLE and self.hold != "held"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits to be released before it starts."""
+        return self.hold == "held" and not self.is_final
 
     @property
     def result_deadline(self) -> float | None:

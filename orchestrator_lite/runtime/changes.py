@@ -55,7 +55,10 @@ class Draft:
     @property
     def owes_handler(self) -> bool:
         """Whether these folds have led into a state whose handler is to run; one that runs is not owed twice."""
-        return self.job.is_runnable and (self.base.version == 0 or self.job.step != self.base.job.step)
+        if not self.job.is_runnable:
+            return False
+        base = self.base.job
+        return self.base.version == 0 or self.job.step != base.step or base.is_held
 
     @property
     def dropped(self) -> list[Taken]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.blueprint import Blueprint
-from orchestrator_lite.engine.events import CancelAsked, TimerFired
+from orchestrator_lite.engine.events import CancelAsked, Released, TimerFired
 from orchestrator_lite.engine.state import Client, Job
 from orchestrator_lite.runtime.blueprints import Blueprints
 from orchestrator_lite.runtime.channels import Channels
@@ -108,7 +108,7 @@ class Core:
         Args:
             blueprint: What it runs.
             client: Who it belongs to.
-            body: `initial_data`, `webhook_url`, `dispatch_timeout`, `result_timeout`, `tracing_context`.
+            body: `initial_data`, `webhook_url`, `dispatch_timeout`, `result_timeout`, `tracing_context`, `hold`.
 
         Raises:
             StoreUnavailable: It could not be stored.
@@ -165,6 +165,14 @@ class Core:
             return None if live.job.is_final else CancelAsked(at=self.clock.now(), queue=live.queue)
 
         return await self._runner.apply(job_id, asked)
+
+    async def release(self, job_id: str) -> Applied | None:
+        """Let a held job start; one that is not held (any more) stays as it is."""
+
+        def released(live: Live) -> Released | None:
+            return Released(at=self.clock.now()) if live.job.is_held else None
+
+        return await self._runner.apply(job_id, released)
 
     @property
     def moves(self) -> int:

@@ -44,7 +44,7 @@ def explain(live: Live, *, known: bool, workers: Collection[Worker], leases: Lea
         return Explanation(reason="ended", sentence=f"{who} has ended in state {job.current_state!r} as {job.status}")
     if not known:
         return Explanation(reason="no_blueprint", sentence=f"{who} waits: its blueprint is not loaded")
-    if getattr(job, "held", False):
+    if job.is_held:
         return Explanation(reason="held", sentence=f"{who} is held until it is released")
     if job.is_runnable:
         return Explanation(
