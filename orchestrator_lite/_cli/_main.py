@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from avtomatika_client.protocol.errors import AvtomatikaError
-from orchestrator_lite.settings import Settings
 
 app = typer.Typer(
     name="orchestrator-lite",
@@ -35,12 +32,30 @@ def serve(
     durability: Annotated[str | None, typer.Option(help="power: survives a power cut; process: kill -9.")] = None,
 ) -> None:
     """Serve the blueprints of some files until stopped."""
-    from orchestrator_lite._cli._serve import fast_loop, serve_files
+    import asyncio
 
-    given = {"host": host, "port": port, "store": store, "durability": durability}
-    settings = _settings({key: value for key, value in given.items() if value is not None})
+    from orchestrator_lite._cli._loop import fast_loop
+    from orchestrator_lite._cli._options import settings_of
+    from orchestrator_lite._cli._serve import serve_files
+
+    settings = settings_of({"host": host, "port": port, "store": store, "durability": durability})
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(serve_files([str(file) for file in files], settings))
+
+
+@app.command()
+def dev(
+    files: Annotated[list[Path], typer.Argument(help="Python files that define blueprints and workers.")],
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    store: Annotated[
+        str | None, typer.Option(help="sqlite:///path, or memory; default: .orchestrator-lite/dev.db beside the file.")
+    ] = None,
+) -> None:
+    """Serve the blueprints and run the workers of some files, and reload them whenever they are saved."""
+    from orchestrator_lite.dev.develop import run_dev
+
+    raise typer.Exit(run_dev([str(file) for file in files], host=host, port=port, store=store))
 
 
 @app.command()
@@ -51,18 +66,6 @@ def demo(
     from orchestrator_lite.dev.demo import run_demo
 
     raise typer.Exit(run_demo(files or []))
-
-
-def _settings(given: dict[str, Any]) -> Settings:
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise UsageError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
-
-
-class UsageError(AvtomatikaError):
-    """An option that makes no sense."""
 
 
 def main() -> None:

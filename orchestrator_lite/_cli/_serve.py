@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable
 
 from orchestrator_lite._loading import load_blueprints
 from orchestrator_lite.app import Orchestrator
@@ -28,16 +27,6 @@ async def serve_files(files: list[str], settings: Settings) -> None:
             log.info("development mode: client token dev-client-token, worker token dev-worker-token")
         await stop.wait()
         log.info("stopping")
-
-
-def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The loop of uvloop where it is installed (not on Windows), else None for asyncio's own."""
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 def _stop_on_signals() -> asyncio.Event:

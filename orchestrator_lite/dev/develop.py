@@ -1,0 +1,81 @@
+"""`orchestrator-lite dev`: the server and every worker of some files, reloaded whenever they are saved.
+
+This process only watches. The files are loaded by others, which are replaced whole: no module is reloaded in place, so
+helpers, threads and C extensions do no harm. A new version takes over when it has loaded; until then, and if it does
+not load, the old one serves. Jobs are in a database, the listening socket stays open here, and old workers finish their
+tasks beside the new ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from typing import Final
+
+from orchestrator_lite.dev._supervisor import Supervisor
+
+_NEEDED: Final = ("fast_filter", "fastapi", "obstore", "pydantic_settings", "uvicorn", "watchfiles")
+
+
+def run_dev(files: list[str], *, host: str | None = None, port: int | None = None, store: str | None = None) -> int:
+    """Serve and work until SIGINT or SIGTERM; a second signal ends everything at once.
+
+    Args:
+        files: Python files with blueprints and workers.
+        host: Address; None: the settings'.
+        port: Port, 0 takes a free one; None: the settings'.
+        store: `sqlite:///path`, or `memory`, which lasts until the command ends; None: the environment's, else a
+            database in `.orchestrator-lite` beside the first file.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ModuleNotFoundError: Something of the extras is not installed.
+        AvtomatikaError: The server cannot be started at all: address, store, settings.
+    """
+    _require()
+    with tempfile.TemporaryDirectory(prefix="orchestrator-lite-dev-") as scratch:
+        supervisor = Supervisor(files, host=host, port=port, store=store, scratch=scratch)
+        with suppress(asyncio.CancelledError):
+            asyncio.run(_until_signalled(supervisor))
+    return 0
+
+
+async def _until_signalled(supervisor: Supervisor) -> None:
+    with _ended_by_signals(supervisor):
+        await supervisor.run()
+
+
+@contextmanager
+def _ended_by_signals(supervisor: Supervisor) -> Iterator[None]:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    asked = False
+
+    def ask() -> None:
+        nonlocal asked
+        if asked:
+            supervisor.hurry()
+        elif task is not None:
+            task.cancel()
+        asked = True
+
+    for number in numbers:
+        loop.add_signal_handler(number, ask)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def _require() -> None:
+    """The processes would miss it one by one; said before anything starts."""
+    for name in _NEEDED:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
