@@ -56,7 +56,7 @@ class VirtualLoop:
         self._children: list[asyncio.SubprocessTransport] = []
         self._foreign: frozenset[int] = frozenset()
         self._busy_until = 0.0
-        self._left = self._clock.monotonic()
+        self._asked = self._clock.monotonic()
         self._loop._selector = self  # noqa: SLF001
         loop.time = lambda: self.time  # type: ignore[method-assign]
         loop.run_in_executor = self._in_executor  # type: ignore[method-assign,assignment]
@@ -86,14 +86,11 @@ class VirtualLoop:
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """What asyncio asks of its selector."""
-        self._guide.waited(self._clock.monotonic() - self._left)
-        try:
-            events = self._select(timeout)
-        finally:
-            self._left = self._clock.monotonic()
-        return events
-
-    def _select(self, timeout: float | None) -> list[Any]:
+        now = self._clock.monotonic()
+        if self._guide.waited(now - self._asked):
+            self._held.clear()
+            self._children.clear()
+        self._asked = now
         events: list[Any] = self._real.select(0)
         self._note(events)
         if events or (timeout is not None and timeout <= 0):
@@ -107,12 +104,8 @@ class VirtualLoop:
         return []
 
     def _really_waited(self) -> list[Any]:
-        began = self._clock.monotonic()
         events: list[Any] = self._real.select(SLICE)
         self._note(events)
-        if self._guide.waited(self._clock.monotonic() - began):
-            self._held.clear()
-            self._children.clear()
         return events
 
     def _is_held(self) -> bool:
