@@ -36,10 +36,11 @@ def built(tmp_path_factory) -> Built:
 
 @pytest.fixture(scope="session")
 def installed(built, tmp_path_factory) -> Venv:
-    """The wheel with all its extras."""
+    """The wheel with all its extras, offline."""
     venv = Venv(tmp_path_factory.mktemp("installed"))
     venv.install(built.wheel)
     venv.borrow_dependencies()
+    venv.go_offline()
     return venv
 
 

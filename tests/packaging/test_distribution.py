@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import subprocess
+import sys
 import tarfile
 import zipfile
 from email.parser import Parser
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
 
 PACKAGES = ("avtomatika_client", "avtomatika_worker", "orchestrator_lite")
 
@@ -13,6 +18,11 @@ PACKAGES = ("avtomatika_client", "avtomatika_worker", "orchestrator_lite")
 def _names(built):
     with zipfile.ZipFile(built.wheel) as wheel:
         return set(wheel.namelist())
+
+
+def _contents(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def _info(built, file):
@@ -36,6 +46,24 @@ def test_wheel_carries_the_demos_files_and_no_leftovers(built):
     assert not [name for name in names if name.endswith((".pyc", ".db", ".log")) or "__pycache__" in name]
 
 
+def test_wheel_carries_every_file_of_the_packages(built):
+    wanted = {
+        str(file.relative_to(ROOT))
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    assert {f"{package}/py.typed" for package in PACKAGES} <= wanted
+    assert sorted(wanted - _names(built)) == []
+
+
+def test_the_checkout_builds_the_same_wheel_as_the_sdist(built, tmp_path):
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _contents(next(tmp_path.glob("*.whl"))) == _contents(built.wheel)
+
+
 def test_metadata_names_licence_python_and_extras(built):
     metadata = Parser().parsestr(_info(built, "METADATA"))
     assert metadata["Name"] == "avtomatika-sdk"
@@ -47,13 +75,20 @@ def test_metadata_names_licence_python_and_extras(built):
 def test_console_scripts_are_ours_alone(built):
     scripts = configparser.ConfigParser()
     scripts.read_string(_info(built, "entry_points.txt"))
-    assert {"avtomatika-worker", "orchestrator-lite"} <= set(scripts["console_scripts"])
+    assert set(scripts["console_scripts"]) == {"avtomatika", "avtomatika-worker", "orchestrator-lite"}
+
+
+def test_pytest_finds_the_plugin_by_itself(built):
+    plugins = configparser.ConfigParser()
+    plugins.read_string(_info(built, "entry_points.txt"))
+    assert dict(plugins["pytest11"]) == {"avtomatika": "orchestrator_lite.testing._plugin"}
 
 
 def test_sdist_holds_what_testing_it_needs(built):
     with tarfile.open(built.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"LICENSE", "README.md", "pyproject.toml", ".ci/run", "tests/conftest.py", "examples/greet/greet.py"}
+    wanted |= {"mkdocs.yml", "docs/index.md", "docs/_tools/hooks.py", "CHANGELOG.md"}
     assert wanted <= names
     assert not [name for name in names if "__pycache__" in name]
 
