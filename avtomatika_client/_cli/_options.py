@@ -1,0 +1,86 @@
+"""Options that every command takes, before or after its name, and the client they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from avtomatika_client._cli._failures import told
+from avtomatika_client.protocol.errors import AvtomatikaError
+
+if TYPE_CHECKING:
+    from avtomatika_client._client import Client
+
+
+def seconds(text: str) -> float:
+    """A number of seconds."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not isfinite(found) or found <= 0:
+        raise typer.BadParameter(f"{text!r} is no number of seconds above zero.")
+    return found
+
+
+Url: TypeAlias = Annotated[str | None, typer.Option(help="The orchestrator's URL.", show_default=False)]
+Token: TypeAlias = Annotated[str | None, typer.Option(help="The client token.", show_default=False)]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON on standard output, whatever it is.")]
+JobId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="The job's id.", show_default=False)]
+ApiVersion: TypeAlias = Annotated[
+    str | None, typer.Option(help="The blueprint's API version, where it names one.", show_default=False)
+]
+Wait: TypeAlias = Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")]
+Timeout: TypeAlias = Annotated[
+    float | None,
+    typer.Option(parser=seconds, metavar="SECONDS", help="Give up waiting after that long.", show_default=False),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was said of the server and of the output.
+
+    Attributes:
+        url: The orchestrator; None: as the environment says.
+        token: The client token; None: as the environment says.
+        as_json: Whether JSON is wanted even on a terminal.
+    """
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    as_json: bool = False
+
+    def __or__(self, later: Given) -> Given:
+        return Given(later.url or self.url, later.token or self.token, later.as_json or self.as_json)
+
+    def command(self, words: str) -> str:
+        """How to call a command for the same server; never with the token."""
+        return f"avtomatika {words}" if self.url is None else f"avtomatika --url {self.url} {words}"
+
+
+def given(context: typer.Context, url: str | None, token: str | None, as_json: bool) -> Given:
+    """What was said before the command's name and after it."""
+    before = context.obj if isinstance(context.obj, Given) else Given()
+    return before | Given(url, token, as_json)
+
+
+@contextmanager
+def connected(said: Given) -> Iterator[Client]:
+    """A client; its errors are told with the URL it spoke to.
+
+    Raises:
+        Stop: The command ends here.
+    """
+    from avtomatika_client._client import Client
+
+    with Client(said.url, client_token=said.token) as client:
+        try:
+            yield client
+        except AvtomatikaError as error:
+            raise told(error, client.url) from error

@@ -1,0 +1,106 @@
+"""Jobs, events and workers in the words of tables."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from avtomatika_client.protocol._base import JSON
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from avtomatika_client.protocol.jobs import HistoryEvent, Job
+    from avtomatika_client.protocol.worker import WorkerRecord
+
+_LONGEST = 2000
+"""Characters of a value that a view shows; `--json` shows all."""
+
+
+def dumped(model: BaseModel) -> JSON:
+    """What the server said, as JSON."""
+    return model.model_dump(mode="json", exclude_unset=True)
+
+
+def of_job(job: Job) -> list[tuple[str, str]]:
+    """A job's fields for a view."""
+    return [
+        ("id", job.id),
+        ("blueprint", job.blueprint_name or ""),
+        ("status", job.end_status),
+        ("state", job.current_state or ""),
+        ("progress", _progress(job)),
+        ("worker", _text(_more(job, "task_worker_id"))),
+        ("created", moment(_more(job, "created_at"))),
+        ("updated", moment(_more(job, "updated_at"))),
+        ("input", _text(job.initial_data)),
+        ("result", _text(job.result)),
+        ("error", error_of(job)),
+    ]
+
+
+def of_listed(job: Job) -> list[str]:
+    """A job's cells in a list."""
+    return [job.id, job.blueprint_name or "", job.end_status, moment(_more(job, "created_at"))]
+
+
+def of_event(event: HistoryEvent) -> list[str]:
+    """A history event's cells."""
+    attempt = "" if event.attempt_number is None else str(event.attempt_number)
+    return [moment(event.timestamp, exact=True), event.event_type, event.state or "", event.worker_id or "", attempt]
+
+
+def of_worker(worker: WorkerRecord) -> list[str]:
+    """A worker's cells."""
+    tasks = worker.current_tasks
+    return [
+        worker.worker_id,
+        worker.worker_type or "",
+        worker.status or "",
+        ", ".join(_skills(worker)),
+        "" if tasks is None else str(len(tasks)),
+        moment(_more(worker, "last_seen")),
+    ]
+
+
+def error_of(job: Job) -> str:
+    """Why a job did not end well, where the server tells: the code, if there is one, and the message."""
+    error = job.error if job.error is not None else job.error_message
+    if not isinstance(error, dict):
+        return _text(error)
+    message = error.get("message")
+    said = message if isinstance(message, str) else _text(error)
+    return f"{error['code']}: {said}" if isinstance(error.get("code"), str) else said
+
+
+def moment(value: JSON, *, exact: bool = False) -> str:
+    """A time, from seconds since 1970 or ISO 8601, as a clock on this machine's wall shows it."""
+    try:
+        found = datetime.fromtimestamp(value) if isinstance(value, int | float) else datetime.fromisoformat(value)
+        return found.astimezone().strftime("%Y-%m-%d %H:%M:%S") + (f".{found.microsecond // 1000:03}" if exact else "")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return "" if value is None else str(value)
+
+
+def _progress(job: Job) -> str:
+    if job.progress is None or job.is_final:
+        return ""
+    return f"{job.progress:.0%} {job.progress_message or ''}".rstrip()
+
+
+def _skills(worker: WorkerRecord) -> list[str]:
+    skills = worker.supported_skills or worker.supported_tasks or worker.available_skills or []
+    return [str(skill.get("name", "?")) if isinstance(skill, dict) else str(skill) for skill in skills]
+
+
+def _text(value: JSON) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… (--json shows all)"
+
+
+def _more(model: BaseModel, name: str) -> JSON:
+    """A field that only some servers give."""
+    return (model.model_extra or {}).get(name)
