@@ -54,7 +54,8 @@ def _row(parameter: Any, of_server: bool) -> tuple[str, str, str, str]:
     named = ", ".join(f"`{flag}`" for flag in flags) if flags[0].startswith("-") else f"`{_metavar(parameter)}`"
     variables, default = _variables(parameter), _default(parameter)
     if of_server and (field := Settings.model_fields.get(parameter.name)):
-        variables, default = [settings.variable(parameter.name)], settings.default(field)
+        variables = [settings.variable(parameter.name)]
+        default = "" if "default:" in (parameter.help or "") else settings.default(field)
     return named, ", ".join(f"`{name}`" for name in variables), default, parameter.help or ""
 
 

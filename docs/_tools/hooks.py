@@ -14,6 +14,7 @@ if (root := str(Path(__file__).parents[2])) not in sys.path:
 
 from docs._tools.commands import commands_text
 from docs._tools.environment import environment_table
+from docs._tools.routes import features_table, routes_table
 from docs._tools.settings import settings_table
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ log = logging.getLogger("mkdocs.hooks.generated")
 GENERATORS: dict[str, Callable[..., str]] = {
     "commands": commands_text,
     "environment": environment_table,
+    "features": features_table,
+    "routes": routes_table,
     "settings": settings_table,
 }
 MARK = re.compile(r"^<!-- generated: (?P<what>[\w -]+?) -->$", re.MULTILINE)

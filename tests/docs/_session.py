@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.docs._page import Block, Command
 
 SHOWN_PORT = "8080"
-PYTEST_AS_INSTALLED = "-W error -p no:cacheprovider -p no:asyncio -p no:randomly"
+PYTEST_AS_INSTALLED = "-W error -p no:cacheprovider -p no:asyncio -p no:randomly -p no:hypothesispytest -p no:timeout"
 """A reader's pytest has our plugin and none of those that only this project's own tests need."""
 
 

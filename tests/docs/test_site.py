@@ -16,6 +16,7 @@ import pytest
 
 from docs._tools.hooks import generated
 from orchestrator_lite import Settings
+from orchestrator_lite.api.public import FEATURES
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("avtomatika_client", "avtomatika_worker", "orchestrator_lite")
@@ -149,11 +150,12 @@ def test_every_option_of_the_command_lines_is_in_the_reference(site):
         assert f"<code>{shown}</code>" in page, shown
 
 
-def test_every_feature_of_the_server_is_in_the_reference():
-    from orchestrator_lite.api.public import FEATURES
-
-    page = (ROOT / "docs" / "reference" / "server.md").read_text(encoding="utf-8")
-    assert [feature for feature in FEATURES if f"| `{feature}` |" not in page] == []
+def test_routes_and_features_of_the_server_are_in_the_reference(site):
+    page = (site / "reference" / "server.html").read_text(encoding="utf-8")
+    for feature in FEATURES:
+        assert f"<td><code>{feature}</code></td>" in page, feature
+    for route in ("POST /api/v1/{endpoint:path}", "GET /_public/status", "/_worker/ws/{worker_id}"):
+        assert f"<td><code>{route}</code></td>" in page, route
 
 
 def _broken(tmp_path: Path, page: str, nav: str = "") -> str:
