@@ -172,7 +172,7 @@ class VirtualOrchestrator(Orchestrator):
 
     def _effects(self) -> object:
         core = self._site.core
-        return (0 if core is None else core.moves), self.faults.struck
+        return (0 if core is None else core.moves), self.faults.spent
 
     def _in_vain(self, why: str | None) -> None:
         """A wait cannot end: find out why, and end it."""
