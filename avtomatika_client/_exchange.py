@@ -74,6 +74,16 @@ class Exchange:
             path=path_of(self.request.url),
         )
 
+    def stalled(self) -> APITimeoutError:
+        """The error for a body in pieces of which nothing came on any more."""
+        return APITimeoutError(
+            f"not a byte went through for {self.request.stall or 0.0:g} s",
+            sent=self.maybe_sent,
+            queued=self.queued,
+            method=self.request.method,
+            path=path_of(self.request.url),
+        )
+
     def timed_out(self, timeout: float | None) -> APITimeoutError:
         """The error for an exchange whose deadline passed, in the queue or after it."""
         where = "" if self.queued < _TELLING else f", {self.queued:.3f} s of it waiting for a free place in this client"

@@ -4,6 +4,9 @@ httpx 0.28 has two traps. Its pool stays poisoned after cancelled requests, and 
 requests in flight. Both are cured by a gate in front of each pool and by giving every async exchange a task of its
 own: cancelling a caller detaches it, the exchange runs on to its end or deadline. Short and long exchanges have gates
 and pools of their own, so that a long-poll never takes a short call's place.
+
+Bodies in pieces share the long ones' gate and go through connections of our own, whatever carries the rest: those
+notice an answer that comes before the body was sent. Cancelling such an exchange ends it: it may have no deadline.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import asyncio
 import os
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,10 +24,19 @@ import httpcore
 import httpx
 
 from avtomatika_client._calls._flow import Reply, Request
-from avtomatika_client._deadline import DeadlineBackend
+from avtomatika_client._deadline import DeadlineBackend, WatchedBackend, answered
 from avtomatika_client._drivers import run_async, run_sync
 from avtomatika_client._exchange import Exchange
 from avtomatika_client._lane import Gate, Lane, Pool, Route
+from avtomatika_client._transfer import (
+    AsyncBody,
+    BrokenBodyError,
+    SyncBody,
+    Threads,
+    reply_of,
+    taken,
+    taken_async,
+)
 from avtomatika_client.errors import APIConnectionError
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 
@@ -79,7 +92,7 @@ class HttpxTransport:
         self._fast = fast = fast and http_client is None and find_spec("httpx_aiohttp") is not None
         if fast:
             import httpx_aiohttp  # noqa: F401 - here, not inside the first request
-        self._places = {False: short, True: long}
+        self._places = (short, long)
         self._given = http_client
         self._blind = fast or http_client is not None
         self._closed = False
@@ -98,18 +111,18 @@ class HttpxTransport:
             APIConnectionError: There was no reply.
         """
         self._check_process()
-        lane = self._lanes[request.long]
+        lane = self._lanes[None if request.in_pieces else request.long]
         started = self._clock.monotonic()
         await self._enter(lane.gate, request, timeout)
         queued = self._clock.monotonic() - started
-        exchange = Exchange(request, queued, blind=self._blind)
+        exchange = Exchange(request, queued, blind=self._is_blind(request))
         if self._closed or (timeout is not None and queued >= timeout):
             lane.gate.release()
             raise exchange.failed(_CLOSED, sent=False) if self._closed else exchange.timed_out(timeout)
         task = asyncio.create_task(self._bounded(lane, exchange, timeout))
         self._running.add(task)
         task.add_done_callback(partial(self._leave, lane.gate))
-        return await asyncio.shield(task)
+        return await (self._until_out(task) if request.in_pieces else asyncio.shield(task))
 
     async def connect(self, url: str, *, headers: Mapping[str, str], timeout: float) -> Socket:
         """Open a WebSocket (`url` starts with http or ws).
@@ -137,12 +150,14 @@ class HttpxTransport:
             for pool in lane.pools():
                 if pool is not self._given:
                     await pool.aclose()
+        self._threads.shutdown(wait=False)
 
     def _open_lanes(self) -> None:
         self._pid = os.getpid()
-        self._lanes = {
-            long: Lane(places, asyncio.Semaphore(places), self._open_pool) for long, places in self._places.items()
-        }
+        short, long = (Lane(places, asyncio.Semaphore(places), self._open_pool) for places in self._places)
+        pieces = Lane(self._places[1], long.gate, self._open_watched_pool)
+        self._lanes = {False: short, True: long, None: pieces}
+        self._threads = ThreadPoolExecutor(self._places[1], "avtomatika-file")  # starts none before it is used
 
     def _open_pool(self, route: Route, places: int) -> httpx.AsyncClient:
         if self._given is not None:
@@ -150,11 +165,30 @@ class HttpxTransport:
         transport = _aiohttp_transport(route, places) if self._fast else None
         return httpx.AsyncClient(**_pool_options(route, places), transport=transport)
 
+    def _open_watched_pool(self, route: Route, places: int) -> httpx.AsyncClient:
+        if self._given is not None:
+            return self._given
+        watched = _WatchedTransport(_context(route), _limits(places)) if route.direct else None
+        return httpx.AsyncClient(**_pool_options(route, places), transport=watched)
+
+    def _is_blind(self, request: Request) -> bool:
+        return self._given is not None or (self._fast and not request.in_pieces)
+
     def _check_process(self) -> None:
         if self._pid != os.getpid():
             _abandoned.append((self._lanes, self._running, self._sockets))
             self._running, self._sockets = set(), weakref.WeakSet()
             self._open_lanes()
+
+    async def _until_out(self, task: asyncio.Task[Reply]) -> Reply:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait((task,))
+            raise
+        except BrokenBodyError as broken:
+            raise broken.cause from None
 
     async def _enter(self, gate: asyncio.Semaphore, request: Request, timeout: float | None) -> None:
         if not gate.locked():
@@ -186,16 +220,36 @@ class HttpxTransport:
 
     async def _exchanged(self, lane: AsyncLane, exchange: Exchange) -> Reply:
         last = False
+        exchanged = self._in_pieces if exchange.request.in_pieces else self._whole
         while True:
             pool = lane.pool(exchange.request.url)
             exchange.begin()
             try:
-                message = _message(pool, exchange, exchange.note_async, self._timeouts)
-                return _reply(await pool.send(message, follow_redirects=False))
+                return await exchanged(pool, exchange)
             except (httpx.RequestError, httpx.InvalidURL) as error:
                 if last or not _again_at_once(error, exchange, lane, pool):
                     raise _failure(error, exchange) from error
                 last = True
+
+    async def _whole(self, pool: httpx.AsyncClient, exchange: Exchange) -> Reply:
+        message = _message(pool, exchange, exchange.note_async, self._timeouts)
+        return reply_of(await pool.send(message, follow_redirects=False))
+
+    async def _in_pieces(self, pool: httpx.AsyncClient, exchange: Exchange) -> Reply:
+        request, threads = exchange.request, Threads(self._threads, self._clock)
+        pool_timeout = _POOL_TIMEOUT if self._given is None else None
+        timeouts = httpx.Timeout(request.stall, connect=CONNECT_TIMEOUT, pool=pool_timeout)
+        body = None if request.upload is None else AsyncBody(request.upload, threads, answered)
+        try:
+            message = _message(pool, exchange, exchange.note_async, timeouts, body)
+            response = await pool.send(message, follow_redirects=False, stream=True)
+            try:
+                return await taken_async(response, request.sink, threads)
+            finally:
+                await response.aclose()
+        finally:
+            if body is not None:
+                body.close()
 
 
 class HttpxSyncTransport:
@@ -217,7 +271,7 @@ class HttpxSyncTransport:
         http_client: httpx.Client | None = None,
     ) -> None:
         self._clock = clock
-        self._places = {False: short, True: long}
+        self._places = (short, long)
         self._given = http_client
         self._backend = DeadlineBackend(clock)
         self._closed = False
@@ -233,7 +287,7 @@ class HttpxSyncTransport:
         if self._pid != os.getpid():
             _abandoned.append(self._lanes)
             self._open_lanes()
-        lane = self._lanes[request.long]
+        lane = self._lanes[request.long or request.in_pieces]
         started = self._clock.monotonic()
         entered = lane.gate.acquire(timeout=timeout)
         exchange = Exchange(request, self._clock.monotonic() - started, blind=self._given is not None)
@@ -241,6 +295,8 @@ class HttpxSyncTransport:
             raise exchange.timed_out(timeout)
         try:
             return self._exchanged(lane, exchange, timeout)
+        except BrokenBodyError as broken:
+            raise broken.cause from None
         finally:
             lane.gate.release()
 
@@ -254,9 +310,8 @@ class HttpxSyncTransport:
 
     def _open_lanes(self) -> None:
         self._pid = os.getpid()
-        self._lanes = {
-            long: Lane(places, threading.Semaphore(places), self._open_pool) for long, places in self._places.items()
-        }
+        short, long = (Lane(places, threading.Semaphore(places), self._open_pool) for places in self._places)
+        self._lanes = {False: short, True: long}
 
     def _open_pool(self, route: Route, places: int) -> httpx.Client:
         if self._given is not None:
@@ -267,7 +322,8 @@ class HttpxSyncTransport:
     def _exchanged(self, lane: SyncLane, exchange: Exchange, timeout: float | None) -> Reply:
         last = False
         left = None if timeout is None else timeout - exchange.queued
-        timeouts = self._timeouts(left)
+        timeouts = self._timeouts(left, exchange.request.stall)
+        exchanged = self._in_pieces if exchange.request.in_pieces else self._whole
         with self._backend.within(left):
             while True:
                 if self._closed:
@@ -275,16 +331,34 @@ class HttpxSyncTransport:
                 pool = lane.pool(exchange.request.url)
                 exchange.begin()
                 try:
-                    message = _message(pool, exchange, exchange.note_sync, timeouts)
-                    return _reply(pool.send(message, follow_redirects=False))
+                    return exchanged(pool, exchange, timeouts)
                 except (httpx.RequestError, httpx.InvalidURL) as error:
                     if last or not _again_at_once(error, exchange, lane, pool):
-                        raise _failure(error, exchange, timeout) from error
+                        raise _failure(error, exchange, timeout, over=self._backend.is_over) from error
                     last = True
 
-    def _timeouts(self, left: float | None) -> httpx.Timeout:
+    def _whole(self, pool: httpx.Client, exchange: Exchange, timeouts: httpx.Timeout) -> Reply:
+        message = _message(pool, exchange, exchange.note_sync, timeouts)
+        return reply_of(pool.send(message, follow_redirects=False))
+
+    def _in_pieces(self, pool: httpx.Client, exchange: Exchange, timeouts: httpx.Timeout) -> Reply:
+        request = exchange.request
+        body = None if request.upload is None else SyncBody(request.upload, self._backend.answered)
+        try:
+            message = _message(pool, exchange, exchange.note_sync, timeouts, body)
+            response = pool.send(message, follow_redirects=False, stream=True)
+            try:
+                return taken(response, request.sink)
+            finally:
+                response.close()
+        finally:
+            if body is not None:
+                body.close()
+
+    def _timeouts(self, left: float | None, stall: float | None) -> httpx.Timeout:
         connect = CONNECT_TIMEOUT if left is None else min(left, CONNECT_TIMEOUT)
-        return httpx.Timeout(left, connect=connect, pool=left if self._given is not None else _POOL_TIMEOUT)
+        each = left if stall is None else stall if left is None else min(left, stall)
+        return httpx.Timeout(each, connect=connect, pool=left if self._given is not None else _POOL_TIMEOUT)
 
 
 class _DeadlineTransport(httpx.HTTPTransport):
@@ -298,6 +372,20 @@ class _DeadlineTransport(httpx.HTTPTransport):
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
             network_backend=backend,
+        )
+
+
+class _WatchedTransport(httpx.AsyncHTTPTransport):
+    """httpx's own transport on connections that notice an early answer."""
+
+    def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
+        super().__init__(verify=tls, limits=limits, trust_env=False)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=WatchedBackend(),
         )
 
 
@@ -335,21 +423,22 @@ def _plain() -> ssl.SSLContext:
 
 
 def _message(
-    pool: httpx.Client | httpx.AsyncClient, exchange: Exchange, trace: Callable[..., object], timeouts: httpx.Timeout
+    pool: httpx.Client | httpx.AsyncClient,
+    exchange: Exchange,
+    trace: Callable[..., object],
+    timeouts: httpx.Timeout,
+    body: SyncBody | AsyncBody | None = None,
 ) -> httpx.Request:
     request = exchange.request
+    size = None if request.upload is None else request.upload.size
     return pool.build_request(
         request.method,
         request.url,
-        headers=dict(request.headers),
-        content=request.content,
+        headers={**request.headers, **({} if size is None else {"content-length": str(size)})},
+        content=request.content if body is None else body,
         timeout=timeouts,
         extensions={"trace": trace},
     )
-
-
-def _reply(response: httpx.Response) -> Reply:
-    return Reply(status=response.status_code, headers=dict(response.headers), content=response.content)
 
 
 def _again_at_once(error: Exception, exchange: Exchange, lane: Lane[Pool, Gate], pool: Pool) -> bool:
@@ -359,9 +448,12 @@ def _again_at_once(error: Exception, exchange: Exchange, lane: Lane[Pool, Gate],
     return isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) and exchange.died_on_a_used_connection
 
 
-def _failure(error: Exception, exchange: Exchange, timeout: float | None = None) -> APIConnectionError:
+def _failure(
+    error: Exception, exchange: Exchange, timeout: float | None = None, *, over: bool = False
+) -> APIConnectionError:
     if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
-        return exchange.timed_out(timeout)
+        stalled = exchange.request.stall is not None and not over
+        return exchange.stalled() if stalled else exchange.timed_out(timeout)
     if isinstance(error, httpx.ConnectTimeout) and not _is_mistaken(error):
         if timeout is not None and timeout - exchange.queued <= CONNECT_TIMEOUT:
             return exchange.timed_out(timeout)

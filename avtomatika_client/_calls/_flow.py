@@ -55,6 +55,11 @@ class Request:
     sink: Sink | None = None
     stall: float | None = None
 
+    @property
+    def in_pieces(self) -> bool:
+        """Whether a body of it, in either direction, is not held in memory."""
+        return self.upload is not None or self.sink is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
