@@ -31,8 +31,13 @@ REGISTERED_WITHIN: Final = 5.0
 class Host(Protocol):
     """What those inside need of their server."""
 
-    client_token: str
-    worker_token: str
+    @property
+    def client_token(self) -> str:
+        """A token clients may send."""
+
+    @property
+    def worker_token(self) -> str:
+        """A token workers may send."""
 
     async def ready(self) -> Clock:
         """Start if need be; the time everybody goes by."""
