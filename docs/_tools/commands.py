@@ -13,20 +13,22 @@ from docs._tools.tables import table
 from orchestrator_lite.settings import Settings
 
 APPS = {
-    "avtomatika": "avtomatika_client._cli",
+    "avtomatika": "avtomatika_client._cli._main",
     "avtomatika-worker": "avtomatika_worker._cli",
     "orchestrator-lite": "orchestrator_lite._cli._main",
 }
 
 
 def commands_text(program: str) -> str:
-    """Every command of a program: its usage, what it does, its arguments and options.
+    """What a program says of itself, then every command: its usage, what it does, its arguments and options.
 
     Raises:
         KeyError: No such program.
     """
     root = typer.main.get_command(import_module(APPS[program]).app)
-    return "\n\n".join(_told(command, path) for path, command in _leaves(root, program))
+    of_all = [_help(root), *_options(_shown(root), of_server=False)] if root.params else []
+    known = {tuple(parameter.opts) for parameter in root.params}
+    return "\n\n".join([*of_all, *(_told(command, path, known) for path, command in _leaves(root, program))])
 
 
 def _leaves(command: Any, path: str) -> list[tuple[str, Any]]:
@@ -36,12 +38,26 @@ def _leaves(command: Any, path: str) -> list[tuple[str, Any]]:
     return [leaf for name, child in children.items() if not child.hidden for leaf in _leaves(child, f"{path} {name}")]
 
 
-def _told(command: Any, path: str) -> str:
-    shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
-    usage = " ".join([path, *(_placed(parameter) for parameter in shown if not parameter.opts[0].startswith("-"))])
-    rows = [_row(parameter, path.startswith("orchestrator-lite")) for parameter in shown]
-    parts = [f"### `{path}`", inspect.cleandoc(command.help or ""), f"`{usage}`"]
-    return "\n\n".join([*parts, table(("", "environment", "default", ""), rows)] if rows else parts)
+def _told(command: Any, path: str, known: set[tuple[str, ...]]) -> str:
+    shown = [parameter for parameter in _shown(command) if tuple(parameter.opts) not in known]
+    places = [_placed(parameter) for parameter in shown if not _is_option(parameter)]
+    options = _options(shown, of_server=path.startswith("orchestrator-lite"))
+    return "\n\n".join([f"### `{path}`", _help(command), f"`{' '.join([path, *places])}`", *options])
+
+
+def _help(command: Any) -> str:
+    """Its docstring; what click is told to leave as it is (a backspace) becomes a block."""
+    parts = inspect.cleandoc(command.help or "").split("\n\n")
+    return "\n\n".join(f"```text\n{part[2:]}\n```" if part.startswith("\b\n") else part for part in parts)
+
+
+def _options(shown: list[Any], *, of_server: bool) -> list[str]:
+    rows = [_row(parameter, of_server) for parameter in shown]
+    return [table(("", "environment", "default", ""), rows)] if rows else []
+
+
+def _shown(command: Any) -> list[Any]:
+    return [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
 
 
 def _placed(parameter: Any) -> str:
@@ -50,13 +66,22 @@ def _placed(parameter: Any) -> str:
 
 
 def _row(parameter: Any, of_server: bool) -> tuple[str, str, str, str]:
-    flags = [*parameter.opts, *parameter.secondary_opts]
-    named = ", ".join(f"`{flag}`" for flag in flags) if flags[0].startswith("-") else f"`{_metavar(parameter)}`"
     variables, default = _variables(parameter), _default(parameter)
-    if of_server and (field := Settings.model_fields.get(parameter.name)):
+    if of_server and _is_option(parameter) and (field := Settings.model_fields.get(parameter.name)):
         variables = [settings.variable(parameter.name)]
         default = "" if "default:" in (parameter.help or "") else settings.default(field)
-    return named, ", ".join(f"`{name}`" for name in variables), default, parameter.help or ""
+    return _name(parameter), ", ".join(f"`{name}`" for name in variables), default, parameter.help or ""
+
+
+def _is_option(parameter: Any) -> bool:
+    return str(parameter.opts[0]).startswith("-")
+
+
+def _name(parameter: Any) -> str:
+    if not _is_option(parameter):
+        return f"`{_metavar(parameter)}`"
+    value = f" {parameter.metavar}" if parameter.metavar else ""
+    return ", ".join(f"`{flag}{value}`" for flag in [*parameter.opts, *parameter.secondary_opts])
 
 
 def _metavar(parameter: Any) -> str:
