@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,7 @@ from orchestrator_lite.api._app import collides, front_of
 from orchestrator_lite.api._front import App
 from orchestrator_lite.api._site import Site
 from orchestrator_lite.blueprint import Blueprint
+from orchestrator_lite.files import Files
 from orchestrator_lite.runtime.blueprints import Blueprints
 from orchestrator_lite.runtime.core import Core
 from orchestrator_lite.runtime.timekeeper import LATEST
@@ -63,7 +65,8 @@ class Orchestrator:
         self._front = front_of(self._site)
         for blueprint in blueprints:
             self.add(blueprint)
-        self._store = self._opened(self.settings.store if store is None else store)
+        self._store_url = self.settings.store if store is None else store
+        self._store = self._opened(self._store_url)
         self._look_again = LATEST
         self._guests: list[InsideClient | InsideWorkers] = []
         self._url: str | None = None
@@ -122,7 +125,7 @@ class Orchestrator:
         async with self._running(access) as core:
             wanted = self.settings.port if port is None else port
             async with listening(self._front, address, wanted, before_stop=core.let_go, grace=grace) as url:
-                self._url = url
+                self._url = core.files.base_url = url
                 try:
                     yield self
                 finally:
@@ -221,6 +224,7 @@ class Orchestrator:
             site.blueprints,
             handler_limit=self.settings.handler_time_limit,
             look_again=self._look_again,
+            files=self._files(),
         )
         async with core.running():
             site.core, site.access = core, access
@@ -228,6 +232,19 @@ class Orchestrator:
                 yield core
             finally:
                 site.core = None
+
+    def _files(self) -> Files:
+        settings, store = self.settings, self._store_url
+        folder = settings.files
+        if folder is None and isinstance(store, str) and store.startswith("sqlite:///"):
+            folder = Path(store.removeprefix("sqlite:///") + ".files")
+        return Files(
+            folder,
+            eager=settings.files is not None,
+            clock=self._clock,
+            durable=settings.durability == "power",
+            public_url=settings.public_url,
+        )
 
     def _opened(self, store: str | Store) -> Store:
         if isinstance(store, str):

@@ -9,7 +9,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from fast_filter import F as F, FastF
 
@@ -19,6 +19,9 @@ from orchestrator_lite import _blueprint_check
 from orchestrator_lite.engine.actions import ActionFactory
 from orchestrator_lite.engine.conditions import Evaluate, compile_condition
 from orchestrator_lite.engine.state import Client
+
+if TYPE_CHECKING:
+    from orchestrator_lite.files import TaskFiles
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -41,6 +44,7 @@ class JobContext:
         tracing_context: W3C trace headers of the job's creation.
         aggregation_results: Results of parallel branches: {task_id: {"status", "data", "error"}}.
         webhook_url: Where the job's end is reported.
+        task_files: The job's files, and a local folder that goes when the handler has ended.
     """
 
     job_id: str
@@ -52,6 +56,7 @@ class JobContext:
     tracing_context: dict[str, Any]
     aggregation_results: dict[str, Any]
     webhook_url: str | None
+    task_files: TaskFiles
 
 
 CONTEXT_NAMES = frozenset(JobContext.__dataclass_fields__)

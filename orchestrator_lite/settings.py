@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -20,6 +21,9 @@ class Settings(BaseSettings):
         worker_token: Token that workers must send; none, on loopback: development mode.
         development: Development mode on (True), off (False), or by the rule: bound to loopback and no token set.
         max_body: Largest request body, bytes.
+        files: Folder for the files of jobs; none: `<database>.files` beside an SQLite database, a temporary one else.
+        max_file: Largest file, bytes.
+        public_url: Under which others reach the server, for signed URLs; none: where the request that asks came to.
         max_depth: Deepest nesting of a JSON body.
         handler_time_limit: Seconds a blueprint's handler may take.
         poll_hold: Seconds a worker's poll is held.
@@ -36,6 +40,9 @@ class Settings(BaseSettings):
     worker_token: SecretStr | None = None
     development: bool | None = None
     max_body: int = Field(default=16 * 1024 * 1024, gt=0)
+    files: Path | None = None
+    max_file: int = Field(default=5 * 1024**3, gt=0)
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+[^?#]*$")
     max_depth: int = Field(default=64, gt=0)
     handler_time_limit: float = Field(default=30.0, gt=0)
     poll_hold: float = Field(default=30.0, gt=0, le=300)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from pydantic_core import to_json
 
 from orchestrator_lite.access import Refused
-from orchestrator_lite.api._site import KEY, Site
+from orchestrator_lite.api._site import BOUND, KEY, ROOT, Bound, Site
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -38,7 +38,9 @@ class Front:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+        root = scope.get("root_path", "")
         scope = _at_root(scope)
+        scope[ROOT] = root
         scope[KEY] = self._site
         try:
             self._let_in(scope)
@@ -48,7 +50,8 @@ class Front:
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
-        await self._app(scope, _bounded(receive, self._site.settings.max_body), send)
+        scope[BOUND] = bound = Bound(self._site.settings.max_body)
+        await self._app(scope, _bounded(receive, bound), send)
 
     def _let_in(self, scope: Scope) -> None:
         access = self._site.access
@@ -79,7 +82,7 @@ def _header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
+def _bounded(receive: Receive, bound: Bound) -> Receive:
     taken = 0
 
     async def bounded() -> Message:
@@ -87,7 +90,7 @@ def _bounded(receive: Receive, limit: int) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
-            if taken > limit:
+            if taken > bound.limit:
                 raise TooLarge
         return message
 

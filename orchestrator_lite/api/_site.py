@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 KEY: Final = "orchestrator_lite.site"
 """Where a connection's scope holds its site."""
 
+ROOT: Final = "orchestrator_lite.root"
+"""Where it holds the path that the server is mounted under, empty for none."""
+
+BOUND: Final = "orchestrator_lite.bound"
+"""Where it holds the bound of its body."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Site:
@@ -31,6 +37,13 @@ class Site:
     blueprints: Blueprints
     access: Access | None = None
     core: Core | None = None
+
+
+@dataclass(slots=True)
+class Bound:
+    """How large a body may become, bytes; a route may allow more before it reads."""
+
+    limit: int
 
 
 def site_of(scope: Mapping[str, Any]) -> Site:

@@ -12,7 +12,7 @@ from orchestrator_lite.api._http import DirectRoute, answer
 
 router = APIRouter(route_class=DirectRoute, tags=["public"])
 
-FEATURES = [headers.LEASES, headers.WAIT, headers.DRAINING, headers.BATCH]
+FEATURES = [headers.LEASES, headers.WAIT, headers.DRAINING, headers.BATCH, headers.FILES, headers.HOLD]
 
 
 @router.get("/_public/status", responses={200: {"model": ServerStatus}})

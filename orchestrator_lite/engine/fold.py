@@ -6,6 +6,9 @@ Rules and their sources: outcomes and cancel by design ("Outcome", "Honest cance
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from orchestrator_lite.engine import _cancelling, _handlers, _leases, _results, _timers
 from orchestrator_lite.engine.events import (
     CancelAsked,
@@ -22,6 +25,18 @@ from orchestrator_lite.engine.events import (
 from orchestrator_lite.engine.state import Job
 from orchestrator_lite.engine.step import Step
 
+_FOLDS: dict[type[Event], Callable[[Step, Any], None]] = {
+    Created: _handlers.created,
+    Released: _handlers.released,
+    HandlerDone: _handlers.done,
+    HandlerFailed: _handlers.failed,
+    ResultArrived: _results.arrived,
+    LeaseLost: _leases.lost,
+    Returned: _leases.returned,
+    CancelAsked: _cancelling.asked,
+    TimerFired: _timers.fired,
+}
+
 
 def fold(job: Job, event: Event) -> Step:
     """What becomes of `job` when `event` happens; both stay as they are.
@@ -35,25 +50,7 @@ def fold(job: Job, event: Event) -> Step:
         history events.
     """
     step = Step(job)
-    match event:
-        case Created():
-            _handlers.created(step, event)
-        case Released():
-            _handlers.released(step, event)
-        case HandlerDone():
-            _handlers.done(step, event)
-        case HandlerFailed():
-            _handlers.failed(step, event)
-        case ResultArrived():
-            _results.arrived(step, event)
-        case LeaseLost():
-            _leases.lost(step, event)
-        case Returned():
-            _leases.returned(step, event)
-        case CancelAsked():
-            _cancelling.asked(step, event)
-        case TimerFired():
-            _timers.fired(step, event)
+    _FOLDS[type(event)](step, event)
     if step.changed or step.events:
         step.update(updated_at=event.at, events=job.events + len(step.events))
     return step

@@ -13,6 +13,7 @@ from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.blueprint import Blueprint
 from orchestrator_lite.engine.events import CancelAsked, Released, TimerFired
 from orchestrator_lite.engine.state import Client, Job
+from orchestrator_lite.files import Files
 from orchestrator_lite.runtime.blueprints import Blueprints
 from orchestrator_lite.runtime.channels import Channels
 from orchestrator_lite.runtime.desk import Desk
@@ -37,6 +38,7 @@ class Core:
         desk: What workers can ask.
         blueprints: What is served.
         channels: Open sockets to workers.
+        files: The files of jobs.
     """
 
     def __init__(
@@ -47,10 +49,12 @@ class Core:
         *,
         handler_limit: float = 30.0,
         look_again: float = LATEST,
+        files: Files | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
         self.blueprints = blueprints
+        self.files = Files(clock=clock) if files is None else files
         self.channels = Channels(clock)
         self._look_again = look_again
         self._leases = LeaseBook()
@@ -64,13 +68,14 @@ class Core:
             leases=self._leases,
             channels=self.channels,
             watchers=self._watchers,
-            handling=Handling(clock, handler_limit),
+            handling=Handling(clock, handler_limit, files=self.files),
         )
         self.desk = Desk(store, clock, self._runner, Workers(store), self._dispatcher, self._leases)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Open the store, take up what was left, and drive jobs until the end of the block."""
+        await self.files.open()
         await self.store.open()
         try:
             await self.desk.workers.open()
@@ -95,6 +100,7 @@ class Core:
                 await self._runner.close()
                 await self.desk.write_renewals()
         finally:
+            await self.files.close()
             await self.store.close()
 
     def let_go(self) -> None:
@@ -134,6 +140,10 @@ class Core:
         """A job with its tasks, if it exists and belongs to the client."""
         live = await self._runner.jobs.get(job_id)
         return live if live is not None and live.job.client.name == client.name else None
+
+    async def find(self, job_id: str) -> Live | None:
+        """A job with its tasks, whoever it belongs to."""
+        return await self._runner.jobs.get(job_id)
 
     async def jobs(
         self,

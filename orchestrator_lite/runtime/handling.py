@@ -16,6 +16,7 @@ from orchestrator_lite.engine.actions import ActionFactory
 from orchestrator_lite.engine.events import HandlerDone, HandlerFailed
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.state import Job
+from orchestrator_lite.files import Files, TaskFiles
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,9 @@ Outcome = HandlerDone | HandlerFailed
 class Handling:
     """Runs handlers. A handler that raises, returns nonsense or takes too long fails its job alone."""
 
-    def __init__(self, clock: Clock, time_limit: float = TIME_LIMIT) -> None:
+    def __init__(self, clock: Clock, time_limit: float = TIME_LIMIT, *, files: Files) -> None:
         self._clock = clock
+        self._files = files
         self.time_limit = time_limit
         self._abandoned: set[asyncio.Task[Outcome]] = set()
 
@@ -70,7 +72,8 @@ class Handling:
     async def _run(self, job: Job, blueprint: Blueprint) -> Outcome:
         began = self._clock.monotonic()
         actions = ActionFactory(f"{job.id}:{job.step}", blueprint.states)
-        context = _context(job, actions)
+        task_files = self._files.of(job.id)
+        context = _context(job, actions, task_files)
         aggregated = job.aggregation_target == job.current_state
         try:
             handler = blueprint.pick(context, aggregated=aggregated)
@@ -91,6 +94,8 @@ class Handling:
             log.warning("handler of %s.%s raised", job.blueprint, job.current_state, exc_info=error)
             text = f"the handler of state {job.current_state!r} raised {type(error).__name__}: {_said(error)}"
             return self._failed(job, text)
+        finally:
+            await task_files.close()
 
     def _failed(self, job: Job, message: str) -> HandlerFailed:
         return HandlerFailed(at=self._clock.now(), step=job.step, message=message)
@@ -112,7 +117,7 @@ async def _called(value: Any) -> Any:
     return value
 
 
-def _context(job: Job, actions: ActionFactory) -> JobContext:
+def _context(job: Job, actions: ActionFactory, task_files: TaskFiles) -> JobContext:
     return JobContext(
         job_id=job.id,
         current_state=job.current_state,
@@ -123,4 +128,5 @@ def _context(job: Job, actions: ActionFactory) -> JobContext:
         tracing_context=dict(job.tracing_context),
         aggregation_results=copied(job.aggregation_results),
         webhook_url=job.webhook_url,
+        task_files=task_files,
     )

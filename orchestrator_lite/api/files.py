@@ -1,0 +1,251 @@
+"""Files of jobs: for clients, for workers, and for whoever holds a signed URL.
+
+Clients: seeds 000-002 §2, texts by `spec/avtomatika.md` §5; the list and the deletion are ours. Workers and signed
+URLs: ours, in place of the S3 that official servers send them to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import wraps
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+
+from avtomatika_client.protocol.files import FileDeleted, FileUploaded, JobFile, UploadUrl
+from orchestrator_lite.api._front import TooLarge
+from orchestrator_lite.api._http import ApiError, DirectRoute, answer, core_of, settings_of
+from orchestrator_lite.api._site import BOUND, ROOT, Bound
+from orchestrator_lite.engine.state import Client
+from orchestrator_lite.files import FilesError, Opened, SpanError
+from orchestrator_lite.files._links import LONGEST, PREFIX
+from orchestrator_lite.files._names import address, checked
+from orchestrator_lite.runtime.jobs import Live
+
+router = APIRouter(route_class=DirectRoute, tags=["files"])
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+REDIRECT_SECONDS = 60
+"""How long the URL is good for that a download is sent to."""
+
+_HEADERS = {
+    "accept-ranges": "bytes",
+    "cache-control": "private, no-cache",
+    "content-type": "application/octet-stream",  # never what a browser would run, whatever was uploaded
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "sandbox",
+}
+
+
+def _told(endpoint: Endpoint) -> Endpoint:
+    """Give errors of files their answer."""
+
+    @wraps(endpoint)
+    async def told(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except FilesError as error:
+            extra = {"content-range": f"bytes */{error.size}"} if isinstance(error, SpanError) else None
+            raise ApiError(error.status, str(error), extra) from error
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody is there to read it
+
+    return told
+
+
+@router.get("/api/{api_version}/jobs/{job_id}/files/upload", responses={200: {"model": UploadUrl}})
+@router.get("/api/jobs/{job_id}/files/upload", include_in_schema=False)
+@_told
+async def upload_url(request: Request) -> Response:
+    """A URL that takes one file without a token."""
+    expires_in, name = _expires_in(request), request.query_params.get("filename", "")
+    if not name:
+        raise ApiError(400, "job_id and filename (query param) are required")
+    name = checked(name)
+    job = _open(await _owned(request))
+    if not 1 <= expires_in <= LONGEST:
+        raise ApiError(400, f"expires_in must be a number of seconds from 1 to {LONGEST}")
+    url = await core_of(request).files.link(job, name, "PUT", expires_in, _base(request))
+    return answer({"url": url, "expires_in": expires_in, "method": "PUT"})
+
+
+@router.put("/api/{api_version}/jobs/{job_id}/files/content/{filename:path}", responses={200: {"model": FileUploaded}})
+@router.put("/api/jobs/{job_id}/files/content/{filename:path}", include_in_schema=False)
+@_told
+async def upload(request: Request) -> Response:
+    """Store the body as a file, whole or not at all."""
+    return await _stored(request, _open(await _owned(request)))
+
+
+@router.get("/api/{api_version}/jobs/{job_id}/files/download/{filename:path}", status_code=302)
+@router.get("/api/jobs/{job_id}/files/download/{filename:path}", include_in_schema=False)
+@_told
+async def download(request: Request) -> Response:
+    """Send the reader to a URL that gives the file without a token, for a minute."""
+    job, files, name = (await _owned(request)).job.id, core_of(request).files, _name(request)
+    if not await files.about(job, name):
+        raise ApiError(404, "File not found")
+    url = await files.link(job, name, "GET", REDIRECT_SECONDS, _base(request))
+    return Response(status_code=302, headers={"location": url, "cache-control": "no-store"})
+
+
+@router.get("/api/{api_version}/jobs/{job_id}/files", responses={200: {"model": list[JobFile]}})
+@router.get("/api/jobs/{job_id}/files", include_in_schema=False)
+@_told
+async def listed(request: Request) -> Response:
+    """A job's files by name."""
+    return await _list(request, await _owned(request))
+
+
+@router.delete(
+    "/api/{api_version}/jobs/{job_id}/files/content/{filename:path}", responses={200: {"model": FileDeleted}}
+)
+@router.delete("/api/jobs/{job_id}/files/content/{filename:path}", include_in_schema=False)
+@_told
+async def delete(request: Request) -> Response:
+    """Take a file away; again, when it is gone, is no error."""
+    return await _deleted(request, await _owned(request))
+
+
+@router.get("/_worker/jobs/{job_id}/files", responses={200: {"model": list[JobFile]}})
+@_told
+async def worker_listed(request: Request) -> Response:
+    """A job's files by name."""
+    return await _list(request, await _found(request))
+
+
+@router.put("/_worker/jobs/{job_id}/files/content/{filename:path}", responses={200: {"model": FileUploaded}})
+@_told
+async def worker_upload(request: Request) -> Response:
+    """Store the body as a file, whole or not at all."""
+    return await _stored(request, _open(await _found(request)))
+
+
+@router.api_route("/_worker/jobs/{job_id}/files/content/{filename:path}", methods=["GET", "HEAD"])
+@_told
+async def worker_download(request: Request) -> Response:
+    """A file's bytes, or the range of them that is asked for."""
+    return await _given(request, (await _found(request)).job.id)
+
+
+@router.delete("/_worker/jobs/{job_id}/files/content/{filename:path}", responses={200: {"model": FileDeleted}})
+@_told
+async def worker_delete(request: Request) -> Response:
+    """Take a file away; again, when it is gone, is no error."""
+    return await _deleted(request, await _found(request))
+
+
+@router.api_route(PREFIX + "/{job_id}/{filename:path}", methods=["GET", "HEAD"], include_in_schema=False)
+@_told
+async def linked_download(request: Request) -> Response:
+    """A file's bytes for the holder of a signed URL."""
+    await _check_link(request, "GET")
+    return await _given(request, (await _found(request)).job.id)
+
+
+@router.put(PREFIX + "/{job_id}/{filename:path}", include_in_schema=False)
+@_told
+async def linked_upload(request: Request) -> Response:
+    """A file from the holder of a signed URL."""
+    await _check_link(request, "PUT")
+    return await _stored(request, _open(await _found(request)))
+
+
+async def _owned(request: Request) -> Live:
+    client: Client = request.scope["client_identity"]
+    live = await core_of(request).get(request.path_params["job_id"], client)
+    if live is None:
+        raise ApiError(404, "Job not found")
+    return live
+
+
+async def _found(request: Request) -> Live:
+    live = await core_of(request).find(request.path_params["job_id"])
+    if live is None:
+        raise ApiError(404, "Job not found")
+    return live
+
+
+def _open(live: Live) -> str:
+    """The id of a job whose files may change: those of one that has ended are part of its outcome."""
+    if live.job.is_final:
+        raise ApiError(409, "Job has ended: its files can be read and deleted, not written")
+    return live.job.id
+
+
+def _name(request: Request) -> str:
+    return checked(request.path_params["filename"])
+
+
+async def _check_link(request: Request, method: str) -> None:
+    asked = request.query_params
+    signed = (asked.get("expires", ""), asked.get("signature", ""))
+    await core_of(request).files.check_link(request.path_params["job_id"], _name(request), method, *signed)
+
+
+async def _stored(request: Request, job_id: str) -> Response:
+    name, limit = _name(request), settings_of(request).max_file
+    bound: Bound = request.scope[BOUND]
+    bound.limit = limit
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise TooLarge
+    stored = await core_of(request).files.put(job_id, name, request.stream())
+    told = {"status": "uploaded", "s3_uri": address(job_id, stored.name), "name": stored.name, "size": stored.size}
+    return answer(told)
+
+
+async def _list(request: Request, live: Live) -> Response:
+    found = await core_of(request).files.list(live.job.id)
+    return answer([{"name": file.name, "size": file.size, "modified_at": file.modified_at} for file in found])
+
+
+async def _deleted(request: Request, live: Live) -> Response:
+    existed = await core_of(request).files.delete(live.job.id, _name(request))
+    return answer({"status": "deleted", "existed": existed})
+
+
+async def _given(request: Request, job_id: str) -> Response:
+    sent = request.headers
+    opened = await core_of(request).files.get(
+        job_id, _name(request), wanted=sent.get("range"), only_if=sent.get("if-range")
+    )
+    headers = {**_HEADERS, "etag": opened.etag, "content-disposition": _attachment(opened.name)}
+    if sent.get("if-none-match") == opened.etag:
+        return Response(status_code=304, headers=headers)
+    if opened.span is None:
+        status, length = 200, opened.size
+    else:
+        status, length = 206, opened.span.stop - opened.span.start
+        headers["content-range"] = f"bytes {opened.span.start}-{opened.span.stop - 1}/{opened.size}"
+    headers["content-length"] = str(length)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(_whole(opened), status, headers=headers)
+
+
+async def _whole(opened: Opened) -> AsyncIterator[bytes]:
+    async for chunk in opened.chunks:
+        yield chunk
+
+
+def _attachment(name: str) -> str:
+    last = name.rpartition("/")[2]
+    return f"attachment; filename*=UTF-8''{quote(last, safe='')}"
+
+
+def _expires_in(request: Request) -> int:
+    text = request.query_params.get("expires_in", "3600")
+    try:
+        return int(text[:20])
+    except ValueError as error:
+        raise ApiError(400, "expires_in must be an integer") from error
+
+
+def _base(request: Request) -> str:
+    """The URL this request came to, as its sender knows it."""
+    host = request.headers.get("host") or request.url.netloc
+    return f"{request.scope['scheme']}://{host}{request.scope[ROOT]}"

@@ -1,0 +1,240 @@
+"""A folder with files: everything that blocks. Callers run it on a thread."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_lite.files._errors import FileClashError, FileMissingError, FilesError
+from orchestrator_lite.files._names import from_disk, on_disk
+
+UPLOADS = ".uploads"
+JOBS = "jobs"
+_KEY = ".key"
+_KEY_BYTES = 32
+_ABANDONED = 86_400
+"""Seconds after which an upload that nobody has touched was left by a process that died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file of a job.
+
+    Attributes:
+        name: Its name, folders separated by `/`.
+        size: Bytes.
+        modified_at: When it was stored last, UTC seconds.
+    """
+
+    name: str
+    size: int
+    modified_at: float
+
+
+class Disk:
+    """Files under `root`: `jobs/<job id>/<name>` when they are whole, `.uploads/` until then.
+
+    Symbolic links below `root` are never followed: what lies behind one is not there.
+
+    Args:
+        root: The folder, created when missing, for its owner alone.
+        durable: Whether what is published is to survive a power cut.
+
+    Raises:
+        OSError: The folder cannot be used.
+    """
+
+    def __init__(self, root: Path, *, durable: bool) -> None:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root = root.resolve()
+        self._durable = durable
+        for folder in (JOBS, UPLOADS):
+            (self.root / folder).mkdir(mode=0o700, exist_ok=True)
+        self.key = self._kept_key()
+        self._ignores_case = (self.root / _KEY.upper()).exists()
+        self._sweep()
+
+    def publish(self, staged: str, job_id: str, name: str, now: float) -> Stored:
+        """Make a whole upload the job's file, at once and in place of an older one.
+
+        Raises:
+            FileClashError: A folder stands in its place, or a file in that of one of its folders.
+        """
+        source = self.root / UPLOADS / staged
+        os.utime(source, (now, now))
+        if self._durable:
+            _sync(source)
+        while True:
+            with suppress(FileNotFoundError), self._folder_for(job_id, name) as folder:
+                target = folder / on_disk(name)[-1]
+                if target.is_dir() and not target.is_symlink():
+                    raise FileClashError(f"filename: {name} is a folder of this job")
+                source.replace(target)
+                break
+            if not source.exists():  # else a folder was taken away as empty while we were at it
+                raise FileNotFoundError(source)
+        if self._durable:
+            self._sync_folders(target.parent)
+        return Stored(name, target.stat().st_size, now)
+
+    def discard(self, staged: str) -> None:
+        """Leave nothing of an upload behind, whole or not."""
+        for part in (self.root / UPLOADS).glob(f"{staged}*"):
+            part.unlink(missing_ok=True)
+
+    def located(self, job_id: str, name: str) -> str:
+        """Where a file lies below `root`.
+
+        Raises:
+            FileMissingError: There is none.
+        """
+        segments = [JOBS, job_id, *on_disk(name)]
+        path = self.root
+        for segment in segments[:-1]:
+            path /= segment
+            if not self._is(path, stat.S_ISDIR):
+                raise FileMissingError("File not found")
+        if not self._is(path / segments[-1], stat.S_ISREG):
+            raise FileMissingError("File not found")
+        return "/".join(segments)
+
+    def listed(self, job_id: str) -> list[Stored]:
+        """A job's files by name."""
+        return sorted(self._walk(self.root / JOBS / job_id, []), key=lambda file: file.name)
+
+    def delete(self, job_id: str, name: str) -> bool:
+        """Take a file away, and its folders when they are empty; False when there was none."""
+        try:
+            path = self.root / self.located(job_id, name)
+            path.unlink()
+        except (FileMissingError, FileNotFoundError):
+            return False
+        self._prune(path.parent)
+        return True
+
+    def clear(self, job_id: str) -> None:
+        """Take all files of a job away."""
+        folder = self.root / JOBS / job_id
+        if self._is(folder, stat.S_ISDIR):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _walk(self, folder: Path, above: list[str]) -> Iterator[Stored]:
+        if not self._is(folder, stat.S_ISDIR):
+            return
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                segments = [*above, entry.name]
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._walk(folder / entry.name, segments)
+                    continue
+                name = from_disk(segments)
+                if name is not None and entry.is_file(follow_symlinks=False):
+                    about = entry.stat(follow_symlinks=False)
+                    yield Stored(name, about.st_size, about.st_mtime)
+
+    @contextmanager
+    def _folder_for(self, job_id: str, name: str) -> Iterator[Path]:
+        """The folder a file is to lie in; taken away again, when it is empty, if that fails."""
+        path = self.root / JOBS
+        segments = [job_id, *on_disk(name)]
+        try:
+            for segment in segments[:-1]:
+                self._check_case(path, segment)
+                path /= segment
+                with suppress(FileExistsError):
+                    path.mkdir(mode=0o700)
+                if not self._is(path, stat.S_ISDIR):
+                    raise FileClashError(f"filename: a folder of {name} is a file of this job")
+            self._check_case(path, segments[-1])
+            yield path
+        except BaseException:
+            self._prune(path)
+            raise
+
+    def _check_case(self, folder: Path, segment: str) -> None:
+        """Where the file system takes `A` for `a`, a name is not to replace another one."""
+        if not self._ignores_case or not folder.is_dir() or not (folder / segment).exists():
+            return
+        if not _names(folder, segment):
+            raise FileClashError(f"filename: another file of this job differs from {segment} by case alone")
+
+    def _is(self, path: Path, kind: Callable[[int], bool]) -> bool:
+        try:
+            mode = path.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if self._ignores_case and not _names(path.parent, path.name):
+            return False
+        return kind(mode)
+
+    def _prune(self, folder: Path) -> None:
+        while folder.parent != self.root and folder != self.root:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+    def _sync_folders(self, folder: Path) -> None:
+        while folder != self.root:
+            _sync(folder)
+            folder = folder.parent
+
+    def _kept_key(self) -> bytes:
+        """The key of signed URLs: it lies with the files, so that they survive a restart."""
+        file = self.root / _KEY
+        if not file.exists():
+            draft = self.root / f"{_KEY}.{secrets.token_hex(8)}"
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(secrets.token_bytes(_KEY_BYTES))
+            _made_if_missing(draft, file)
+        key = file.read_bytes()
+        if len(key) < _KEY_BYTES:
+            raise FilesError(
+                f"The key of signed URLs {file} is damaged: delete it; the links given so far end with it."
+            )
+        return key
+
+    def _sweep(self) -> None:
+        """Take away what uploads left whose process died; the disk's own time tells their age."""
+        folder = self.root / UPLOADS
+        probe = folder / secrets.token_hex(16)
+        probe.touch()
+        now = probe.stat().st_mtime
+        probe.unlink()
+        for part in folder.iterdir():
+            with suppress(FileNotFoundError):
+                if now - part.lstat().st_mtime > _ABANDONED:
+                    part.unlink()
+
+
+def _names(folder: Path, name: str) -> bool:
+    """Whether a folder holds an entry of exactly this name."""
+    return any(entry.name == name for entry in folder.iterdir())
+
+
+def _made_if_missing(draft: Path, file: Path) -> None:
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        pass  # another process was faster: its file holds
+    except OSError:  # a file system without hard links
+        draft.replace(file)
+    draft.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

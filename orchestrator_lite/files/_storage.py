@@ -1,0 +1,337 @@
+"""The files of all jobs: streamed to and from a folder, each whole or not there at all.
+
+Bytes pass through `obstore`; names, folders and what makes an upload atomic are in `_disk`. Whatever ends outside the
+event loop is awaited within `Clock.hold`, and nothing else is: while a sender or a reader takes its time, a virtual
+clock may go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
+from orchestrator_lite.files import _links
+from orchestrator_lite.files._disk import UPLOADS, Disk, Stored
+from orchestrator_lite.files._errors import FileMissingError, FilesError, FilesFullError, SpanError
+from orchestrator_lite.files._names import checked
+from orchestrator_lite.files._spans import Span, parse_span
+from orchestrator_lite.files._task_files import TaskFiles
+
+if TYPE_CHECKING:
+    from obstore import GetResult
+    from obstore.store import LocalStore
+
+T = TypeVar("T")
+
+CHUNK = 512 * 1024
+"""Bytes read from the disk at once."""
+
+PART = 1024 * 1024
+"""Bytes written to the disk at once; one upload has at most three of these in memory."""
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file that is being read; what replaces it meanwhile does not change it.
+
+    Attributes:
+        name: Its name.
+        size: Bytes of the whole file.
+        etag: Of this content, in quotes.
+        modified_at: When it was stored, UTC seconds.
+        span: The part that is read, None for all.
+        chunks: Its bytes.
+    """
+
+    name: str
+    size: int
+    etag: str
+    modified_at: float
+    span: Span | None
+    chunks: AsyncIterator[bytes]
+
+
+class Files:
+    """The files of a server's jobs.
+
+    Args:
+        folder: Where they lie, created with the first one; None: in a temporary folder that goes with the server.
+        eager: Whether `open` creates the folder, to tell at once when it cannot be used.
+        clock: The time it goes by.
+        durable: Whether a file that was taken is to survive a power cut.
+        public_url: Under which others reach the server; None: the URL it listens on.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        eager: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        durable: bool = False,
+        public_url: str | None = None,
+    ) -> None:
+        self.clock = clock
+        self.base_url = "http://127.0.0.1:8080"
+        self.public_url = None if public_url is None else public_url.rstrip("/")
+        self._folder = folder
+        self._eager = eager
+        self._durable = durable and folder is not None
+        self._lock = threading.Lock()
+        self._disk: Disk | None = None
+        self._store: LocalStore | None = None
+
+    async def open(self) -> None:
+        """Begin.
+
+        Raises:
+            FilesError: It cannot; the text says what to do.
+        """
+        if not self._eager:
+            return
+        try:
+            with self.clock.hold():
+                await asyncio.to_thread(self._ready)
+        except OSError as error:
+            raise FilesError(
+                f"The folder for files {self._folder} cannot be used ({error.strerror}): make it writable or choose"
+                " another one (setting `files`)."
+            ) from error
+
+    async def close(self) -> None:
+        """Take the temporary folder away, if there is one."""
+        with self.clock.hold():
+            await asyncio.to_thread(self._closed)
+
+    async def put(self, job_id: str, name: str, chunks: AsyncIterable[bytes]) -> Stored:
+        """Store a file, whole or not at all; until then an older one of that name is what is read.
+
+        Args:
+            job_id: The job it belongs to.
+            name: Its name.
+            chunks: Its bytes; what this raises ends the upload.
+
+        Raises:
+            FileNameError: No file can have that name.
+            FileClashError: A folder stands in its place, or a file in that of one of its folders.
+            FilesFullError: There is no room.
+            FilesError: The disk refuses for another reason.
+        """
+        name = checked(name)
+        staged = secrets.token_hex(16)
+        try:
+            await self._written(await self._opened(), f"{UPLOADS}/{staged}", chunks)
+            now = self.clock.now()
+            return await self._do(lambda disk: disk.publish(staged, job_id, name, now))
+        except BaseException:
+            await self._do(lambda disk: disk.discard(staged))
+            raise
+
+    async def get(self, job_id: str, name: str, *, wanted: str | None = None, only_if: str | None = None) -> Opened:
+        """Begin to read a file.
+
+        Args:
+            job_id: The job it belongs to.
+            name: Its name.
+            wanted: The value of a `Range` header; one that is not understood is passed over.
+            only_if: Pass `wanted` over unless this is the file's etag.
+
+        Raises:
+            FileNameError: No file can have that name.
+            FileMissingError: The job has none of that name.
+            SpanError: No byte lies in the range.
+            FilesError: The disk refuses.
+        """
+        name = checked(name)
+        key = await self._do(lambda disk: disk.located(job_id, name))
+        store = await self._opened()
+        with self.clock.hold(), _told():
+            result = await _got(store, key)
+            meta = result.meta
+            etag = meta["e_tag"] or '""'
+            span = parse_span(wanted, meta["size"]) if only_if in {None, etag} else None
+            if span is not None:
+                result = await _got(store, key, span)
+                meta = result.meta
+                if meta["e_tag"] != etag:  # replaced between the two looks: the caller's range was of the older one
+                    raise SpanError(meta["size"])
+        return Opened(name, meta["size"], etag, meta["last_modified"].timestamp(), span, self._read(result))
+
+    async def about(self, job_id: str, name: str) -> bool:
+        """Whether the job has such a file.
+
+        Raises:
+            FileNameError: No file can have that name.
+        """
+        name = checked(name)
+        try:
+            await self._do(lambda disk: disk.located(job_id, name))
+        except FileMissingError:
+            return False
+        return True
+
+    async def list(self, job_id: str) -> list[Stored]:
+        """A job's files by name."""
+        return await self._do(lambda disk: disk.listed(job_id))
+
+    async def delete(self, job_id: str, name: str) -> bool:
+        """Take a file away; False when there was none.
+
+        Raises:
+            FileNameError: No file can have that name.
+        """
+        name = checked(name)
+        return await self._do(lambda disk: disk.delete(job_id, name))
+
+    async def clear(self, job_id: str) -> None:
+        """Take all files of a job away."""
+        await self._do(lambda disk: disk.clear(job_id))
+
+    async def link(self, job_id: str, name: str, method: str, expires_in: int, base_url: str | None = None) -> str:
+        """An absolute URL under which `method` is let in without a token for `expires_in` seconds.
+
+        Args:
+            job_id: The job.
+            name: The file.
+            method: `GET` or `PUT`.
+            expires_in: Seconds, from 1 to `LONGEST`.
+            base_url: Where the server is for whoever asks; the setting `public_url` comes first.
+
+        Raises:
+            FileNameError: No file can have that name.
+        """
+        await self._opened()
+        return self.link_now(job_id, name, method, expires_in, base_url)
+
+    def link_now(self, job_id: str, name: str, method: str, expires_in: int, base_url: str | None = None) -> str:
+        """As `link`; at a server's first use of files it creates their folder."""
+        expires = int(self.clock.now()) + expires_in
+        path = _links.signed_path(self._ready().key, job_id, checked(name), method, expires)
+        return (self.public_url or base_url or self.base_url).rstrip("/") + path
+
+    async def check_link(self, job_id: str, name: str, method: str, expires: str, signature: str) -> None:
+        """Let the holder of a signed URL in.
+
+        Raises:
+            LinkError: It is forged, of another method, or has expired.
+        """
+        disk = await self._do(lambda disk: disk)
+        _links.check(disk.key, job_id, name, method, expires, signature, self.clock.now())
+
+    def of(self, job_id: str) -> TaskFiles:
+        """A job's files as its handlers are given them."""
+        return TaskFiles(self, job_id)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do on a thread what blocks.
+
+        Raises:
+            FilesError: The disk refuses.
+        """
+        with self.clock.hold(), _told():
+            return await asyncio.to_thread(work)
+
+    async def _do(self, work: Callable[[Disk], T]) -> T:
+        return await self.run(lambda: work(self._ready()))
+
+    async def _opened(self) -> LocalStore:
+        if self._store is None:
+            await self._do(lambda _: None)
+        assert self._store is not None  # noqa: S101 - it has just been opened
+        return self._store
+
+    def _ready(self) -> Disk:
+        """The folder; the first time it is created, and so is its key."""
+        if self._disk is not None:
+            return self._disk
+        with self._lock:
+            if self._disk is None:
+                from obstore.store import LocalStore  # loaded with the first file: most jobs have none
+
+                folder = self._folder
+                if folder is None:
+                    folder = Path(tempfile.mkdtemp(prefix="orchestrator-lite-"))
+                disk = Disk(folder, durable=self._durable)
+                self._store = LocalStore(disk.root)
+                self._disk = disk
+            return self._disk
+
+    def _closed(self) -> None:
+        with self._lock:
+            disk, self._disk, self._store = self._disk, None, None
+        if disk is not None and self._folder is None:
+            shutil.rmtree(disk.root, ignore_errors=True)
+
+    async def _written(self, store: LocalStore, key: str, chunks: AsyncIterable[bytes]) -> None:
+        from obstore import open_writer_async
+
+        writer = open_writer_async(store, key, buffer_size=PART, max_concurrency=2)
+        async for chunk in chunks:
+            with self.clock.hold(), _told():
+                await writer.write(chunk)
+        with self.clock.hold(), _told():
+            await writer.close()
+
+    async def _read(self, result: GetResult) -> AsyncIterator[bytes]:
+        stream = result.stream(min_chunk_size=CHUNK)
+        while True:
+            with self.clock.hold(), _told():
+                chunk = await anext(stream, None)
+            if chunk is None:
+                return
+            yield bytes(chunk)
+
+
+async def _got(store: LocalStore, key: str, span: Span | None = None) -> GetResult:
+    from obstore import get_async
+
+    if span is None:
+        return await get_async(store, key)
+    return await get_async(store, key, options={"range": (span.start, span.stop)})
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of the disk as ours; their texts name no path."""
+    try:
+        yield
+    except FilesError:
+        raise
+    except FileNotFoundError as error:
+        raise FileMissingError("File not found") from error
+    except Exception as error:
+        number = _number(error)
+        if number is None:
+            raise
+        if number in _FULL:
+            raise FilesFullError("There is no room left for files") from error
+        raise FilesError(f"Files are not available: {_reason(number)}") from error
+
+
+def _number(error: Exception) -> int | None:
+    """The operating system's number of an error; obstore writes it into the text."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    from obstore.exceptions import BaseError
+
+    found = _OS_ERROR.search(str(error)) if isinstance(error, BaseError) else None
+    return None if found is None else int(found[1])
+
+
+def _reason(number: int) -> str:
+    return os.strerror(number)
