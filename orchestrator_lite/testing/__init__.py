@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestrator_lite.testing._background import BlockedError
     from orchestrator_lite.testing._clock import VirtualClock
     from orchestrator_lite.testing._errors import (
+        BlockedError,
         ClockError,
         ClosedError,
         MisuseError,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator_lite.testing._orchestrator import TestSettings, VirtualOrchestrator
 
 _HOMES = {
-    "BlockedError": "_background",
+    "BlockedError": "_errors",
     "ClockError": "_errors",
     "ClosedError": "_errors",
     "Faults": "_faults",

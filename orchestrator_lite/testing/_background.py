@@ -10,17 +10,13 @@ from concurrent.futures import Future
 from types import FrameType
 from typing import Any, Final, TypeVar
 
-from avtomatika_client.protocol.errors import AvtomatikaError
+from orchestrator_lite.testing._errors import BlockedError
 from orchestrator_lite.testing._places import is_ours, is_python
 
 T = TypeVar("T")
 
 BOUND: Final = 3.0
 """Seconds a test waits for the thread."""
-
-
-class BlockedError(AvtomatikaError):
-    """The server's thread does not answer: code in it blocks."""
 
 
 class Background:

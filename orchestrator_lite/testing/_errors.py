@@ -23,3 +23,11 @@ class OtherLoopError(AvtomatikaError):
 
 class MisuseError(AvtomatikaError):
     """Something of the test kit is used in a way that cannot work."""
+
+
+class BlockedError(AvtomatikaError):
+    """The thread of the live server does not answer: code in it blocks."""
+
+
+for _error in (ClockError, NeverEndsError, ClosedError, OtherLoopError, MisuseError, BlockedError):
+    _error.__module__ = __package__  # as users write it, and as failures of their tests show it

@@ -20,11 +20,11 @@ def cut(error: BaseException, config: pytest.Config) -> None:
         _cut(error, set())
 
 
-def _cut(error: BaseException, seen: set[int]) -> None:
+def _cut(error: BaseException, seen: set[int], *, in_group: bool = False) -> None:
     if id(error) in seen:
         return
     seen.add(id(error))
-    error.__traceback__ = _rebuilt(_kept(error))
+    error.__traceback__ = _rebuilt(_kept(error, in_group=in_group))
     for other in (error.__cause__, error.__context__):
         if other is not None:
             _cut(other, seen)
@@ -33,13 +33,13 @@ def _cut(error: BaseException, seen: set[int]) -> None:
         error.__suppress_context__ = True
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
-            _cut(each, seen)
+            _cut(each, seen, in_group=True)
 
 
-def _kept(error: BaseException) -> list[TracebackType]:
+def _kept(error: BaseException, *, in_group: bool) -> list[TracebackType]:
     entries = _entries(error.__traceback__)
     last = max((at for at, entry in enumerate(entries) if _is_users(entry)), default=-1)
-    tail = [] if isinstance(error, AvtomatikaError) and last >= 0 else entries[last + 1 :]
+    tail = [] if isinstance(error, AvtomatikaError) and (last >= 0 or in_group) else entries[last + 1 :]
     return [
         *(entry for entry in entries[: last + 1] if not is_ours(_file(entry)) and not is_asyncio(_file(entry))),
         *(entry for entry in tail if not is_asyncio(_file(entry))),

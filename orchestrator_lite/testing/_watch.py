@@ -33,12 +33,11 @@ class Watch:
 
     Attributes:
         orchestrator: Its in-process server, if it asked for one.
-        failed: Whether it has failed already.
     """
 
     def __init__(self, loop: TestLoop) -> None:
         self.orchestrator: VirtualOrchestrator | None = None
-        self.failed = False
+        self._told = False
         self._loop = loop
         self._runs = False
         self._has_async_fixtures = False
@@ -57,6 +56,7 @@ class Watch:
             try:
                 result = yield
             except _PASSED_ON:
+                self._told = True
                 raise
             except BaseException as raised:
                 error = self._cause(raised)
@@ -66,7 +66,7 @@ class Watch:
         if error is None and not forgotten.lines:
             _fail(left)
             return result
-        self.failed = True
+        self._told = True
         _add(item, left)
         if forgotten.lines:
             _blame(forgotten.lines, error)
@@ -85,7 +85,7 @@ class Watch:
 
     def report(self, item: pytest.Item, left: list[str]) -> None:
         """Tell at the end of its fixture what a test left wrong."""
-        if self.failed:
+        if self._told:
             _add(item, left)
         else:
             _fail(left)
