@@ -20,6 +20,7 @@ from orchestrator_lite.api.public import FEATURES
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("avtomatika_client", "avtomatika_worker", "orchestrator_lite")
+MODULES = (*PACKAGES, "orchestrator_lite.testing")
 WITHOUT_ANCHOR = {"F", "__version__"}
 """Names whose docstrings are not ours to show."""
 
@@ -103,7 +104,7 @@ def test_search_knows_the_reference(site):
     assert "reference/settings.html#server" in found
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", MODULES)
 def test_every_public_name_is_in_the_reference(site, package):
     ids = {found for page in site.rglob("*.html") for found in _Loads(page).ids}
     names = set(import_module(package).__all__) - WITHOUT_ANCHOR
