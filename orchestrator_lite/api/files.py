@@ -6,7 +6,7 @@ URLs: ours, in place of the S3 that official servers send them to.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from urllib.parse import quote
 
@@ -14,12 +14,13 @@ from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
+from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.files import FileDeleted, FileUploaded, JobFile, UploadUrl
 from orchestrator_lite.api._front import TooLarge
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, core_of, settings_of
 from orchestrator_lite.api._site import BOUND, ROOT, Bound
 from orchestrator_lite.engine.state import Client
-from orchestrator_lite.files import FilesError, Opened, SpanError
+from orchestrator_lite.files import FilesError, SpanError
 from orchestrator_lite.files._links import LONGEST, PREFIX
 from orchestrator_lite.files._names import address, checked
 from orchestrator_lite.runtime.jobs import Live
@@ -50,6 +51,8 @@ def _told(endpoint: Endpoint) -> Endpoint:
         except FilesError as error:
             extra = {"content-range": f"bytes */{error.size}"} if isinstance(error, SpanError) else None
             raise ApiError(error.status, str(error), extra) from error
+        except TooLarge as error:
+            raise ApiError(413, f"The file is larger than {settings_of(request).max_file} bytes") from error
         except ClientDisconnect:
             return Response(status_code=499)  # nobody is there to read it
 
@@ -86,7 +89,7 @@ async def upload(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """Send the reader to a URL that gives the file without a token, for a minute."""
     job, files, name = (await _owned(request)).job.id, core_of(request).files, _name(request)
-    if not await files.about(job, name):
+    if not await files.exists(job, name):
         raise ApiError(404, "File not found")
     url = await files.link(job, name, "GET", REDIRECT_SECONDS, _base(request))
     return Response(status_code=302, headers={"location": url, "cache-control": "no-store"})
@@ -114,28 +117,28 @@ async def delete(request: Request) -> Response:
 @_told
 async def worker_listed(request: Request) -> Response:
     """A job's files by name."""
-    return await _list(request, await _found(request))
+    return await _list(request, await _worked_on(request))
 
 
 @router.put("/_worker/jobs/{job_id}/files/content/{filename:path}", responses={200: {"model": FileUploaded}})
 @_told
 async def worker_upload(request: Request) -> Response:
     """Store the body as a file, whole or not at all."""
-    return await _stored(request, _open(await _found(request)))
+    return await _stored(request, _open(await _worked_on(request)))
 
 
 @router.api_route("/_worker/jobs/{job_id}/files/content/{filename:path}", methods=["GET", "HEAD"])
 @_told
 async def worker_download(request: Request) -> Response:
     """A file's bytes, or the range of them that is asked for."""
-    return await _given(request, (await _found(request)).job.id)
+    return await _given(request, (await _worked_on(request)).job.id)
 
 
 @router.delete("/_worker/jobs/{job_id}/files/content/{filename:path}", responses={200: {"model": FileDeleted}})
 @_told
 async def worker_delete(request: Request) -> Response:
     """Take a file away; again, when it is gone, is no error."""
-    return await _deleted(request, await _found(request))
+    return await _deleted(request, await _worked_on(request))
 
 
 @router.api_route(PREFIX + "/{job_id}/{filename:path}", methods=["GET", "HEAD"], include_in_schema=False)
@@ -160,6 +163,14 @@ async def _owned(request: Request) -> Live:
     if live is None:
         raise ApiError(404, "Job not found")
     return live
+
+
+async def _worked_on(request: Request) -> Live:
+    """The job a worker speaks of; a start of it that another has taken the place of is refused."""
+    worker_id, incarnation = request.headers.get(headers.WORKER_ID), request.headers.get(headers.INCARNATION)
+    if worker_id is not None:
+        core_of(request).desk.workers.check(worker_id, incarnation)
+    return await _found(request)
 
 
 async def _found(request: Request) -> Live:
@@ -213,23 +224,18 @@ async def _given(request: Request, job_id: str) -> Response:
     opened = await core_of(request).files.get(
         job_id, _name(request), wanted=sent.get("range"), only_if=sent.get("if-range")
     )
-    headers = {**_HEADERS, "etag": opened.etag, "content-disposition": _attachment(opened.name)}
+    told = {**_HEADERS, "etag": opened.etag, "content-disposition": _attachment(opened.name)}
     if sent.get("if-none-match") == opened.etag:
-        return Response(status_code=304, headers=headers)
+        return Response(status_code=304, headers=told)
     if opened.span is None:
         status, length = 200, opened.size
     else:
         status, length = 206, opened.span.stop - opened.span.start
-        headers["content-range"] = f"bytes {opened.span.start}-{opened.span.stop - 1}/{opened.size}"
-    headers["content-length"] = str(length)
+        told["content-range"] = f"bytes {opened.span.start}-{opened.span.stop - 1}/{opened.size}"
+    told["content-length"] = str(length)
     if request.method == "HEAD":
-        return Response(status_code=status, headers=headers)
-    return StreamingResponse(_whole(opened), status, headers=headers)
-
-
-async def _whole(opened: Opened) -> AsyncIterator[bytes]:
-    async for chunk in opened.chunks:
-        yield chunk
+        return Response(status_code=status, headers=told)
+    return StreamingResponse(opened.chunks, status, headers=told)
 
 
 def _attachment(name: str) -> str:
@@ -240,7 +246,7 @@ def _attachment(name: str) -> str:
 def _expires_in(request: Request) -> int:
     text = request.query_params.get("expires_in", "3600")
     try:
-        return int(text[:20])
+        return int(text)
     except ValueError as error:
         raise ApiError(400, "expires_in must be an integer") from error
 

@@ -70,18 +70,18 @@ class Disk:
         os.utime(source, (now, now))
         if self._durable:
             _sync(source)
-        while True:
-            with suppress(FileNotFoundError), self._folder_for(job_id, name) as folder:
-                target = folder / on_disk(name)[-1]
-                if target.is_dir() and not target.is_symlink():
-                    raise FileClashError(f"filename: {name} is a folder of this job")
-                source.replace(target)
+        size = source.stat().st_size
+        for last in (False, False, True):
+            try:
+                with self._folder_for(job_id, name) as folder:
+                    self._move(source, folder, name)
                 break
-            if not source.exists():  # else a folder was taken away as empty while we were at it
-                raise FileNotFoundError(source)
+            except FileNotFoundError:  # a folder was taken away as empty while we were at it
+                if last:
+                    raise
         if self._durable:
-            self._sync_folders(target.parent)
-        return Stored(name, target.stat().st_size, now)
+            self._sync_folders(folder)
+        return Stored(name, size, now)
 
     def discard(self, staged: str) -> None:
         """Leave nothing of an upload behind, whole or not."""
@@ -138,10 +138,17 @@ class Disk:
                     about = entry.stat(follow_symlinks=False)
                     yield Stored(name, about.st_size, about.st_mtime)
 
+    def _move(self, source: Path, folder: Path, name: str) -> None:
+        target = folder / on_disk(name)[-1]
+        if self._is(target, stat.S_ISDIR):
+            raise FileClashError(f"filename: {name} is a folder of this job")
+        source.replace(target)
+
     @contextmanager
     def _folder_for(self, job_id: str, name: str) -> Iterator[Path]:
         """The folder a file is to lie in; taken away again, when it is empty, if that fails."""
         path = self.root / JOBS
+        path.mkdir(mode=0o700, exist_ok=True)
         segments = [job_id, *on_disk(name)]
         try:
             for segment in segments[:-1]:

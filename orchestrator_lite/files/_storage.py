@@ -8,15 +8,11 @@ clock may go on.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import re
 import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,10 +20,11 @@ from typing import TYPE_CHECKING, TypeVar
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from orchestrator_lite.files import _links
 from orchestrator_lite.files._disk import UPLOADS, Disk, Stored
-from orchestrator_lite.files._errors import FileMissingError, FilesError, FilesFullError, SpanError
+from orchestrator_lite.files._errors import FileMissingError, FilesError
 from orchestrator_lite.files._names import checked
 from orchestrator_lite.files._spans import Span, parse_span
 from orchestrator_lite.files._task_files import TaskFiles
+from orchestrator_lite.files._told import told
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -41,9 +38,6 @@ CHUNK = 512 * 1024
 PART = 1024 * 1024
 """Bytes written to the disk at once; one upload has at most three of these in memory."""
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
-
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -53,7 +47,6 @@ class Opened:
         name: Its name.
         size: Bytes of the whole file.
         etag: Of this content, in quotes.
-        modified_at: When it was stored, UTC seconds.
         span: The part that is read, None for all.
         chunks: Its bytes.
     """
@@ -61,7 +54,6 @@ class Opened:
     name: str
     size: int
     etag: str
-    modified_at: float
     span: Span | None
     chunks: AsyncIterator[bytes]
 
@@ -89,12 +81,12 @@ class Files:
         self.clock = clock
         self.base_url = "http://127.0.0.1:8080"
         self.public_url = None if public_url is None else public_url.rstrip("/")
-        self._folder = folder
+        self._folder = None if folder is None else folder.absolute()
         self._eager = eager
         self._durable = durable and folder is not None
         self._lock = threading.Lock()
-        self._disk: Disk | None = None
-        self._store: LocalStore | None = None
+        self._ready: tuple[Disk, LocalStore] | None = None
+        self._closed = False
 
     async def open(self) -> None:
         """Begin.
@@ -106,7 +98,7 @@ class Files:
             return
         try:
             with self.clock.hold():
-                await asyncio.to_thread(self._ready)
+                await asyncio.to_thread(self._prepared)
         except OSError as error:
             raise FilesError(
                 f"The folder for files {self._folder} cannot be used ({error.strerror}): make it writable or choose"
@@ -115,8 +107,10 @@ class Files:
 
     async def close(self) -> None:
         """Take the temporary folder away, if there is one."""
-        with self.clock.hold():
-            await asyncio.to_thread(self._closed)
+        if self._ready is None and not self._lock.locked():
+            self._closed = True  # no file has ever been: nothing is worth a thread
+            return
+        await self.run(self._end)
 
     async def put(self, job_id: str, name: str, chunks: AsyncIterable[bytes]) -> Stored:
         """Store a file, whole or not at all; until then an older one of that name is what is read.
@@ -133,13 +127,14 @@ class Files:
             FilesError: The disk refuses for another reason.
         """
         name = checked(name)
+        disk, store = await self._opened()
         staged = secrets.token_hex(16)
         try:
-            await self._written(await self._opened(), f"{UPLOADS}/{staged}", chunks)
+            await self._written(store, f"{UPLOADS}/{staged}", chunks)
             now = self.clock.now()
-            return await self._do(lambda disk: disk.publish(staged, job_id, name, now))
+            return await self.run(lambda: disk.publish(staged, job_id, name, now))
         except BaseException:
-            await self._do(lambda disk: disk.discard(staged))
+            await self.run(lambda: disk.discard(staged))
             raise
 
     async def get(self, job_id: str, name: str, *, wanted: str | None = None, only_if: str | None = None) -> Opened:
@@ -158,21 +153,21 @@ class Files:
             FilesError: The disk refuses.
         """
         name = checked(name)
-        key = await self._do(lambda disk: disk.located(job_id, name))
-        store = await self._opened()
-        with self.clock.hold(), _told():
+        disk, store = await self._opened()
+        key = await self.run(lambda: disk.located(job_id, name))
+        with self.clock.hold(), told():
             result = await _got(store, key)
-            meta = result.meta
-            etag = meta["e_tag"] or '""'
-            span = parse_span(wanted, meta["size"]) if only_if in {None, etag} else None
-            if span is not None:
+            size, etag = _size_and_etag(result)
+            span = parse_span(wanted, size) if only_if in {None, etag} else None
+            while span is not None:
                 result = await _got(store, key, span)
-                meta = result.meta
-                if meta["e_tag"] != etag:  # replaced between the two looks: the caller's range was of the older one
-                    raise SpanError(meta["size"])
-        return Opened(name, meta["size"], etag, meta["last_modified"].timestamp(), span, self._read(result))
+                looked_at, (size, etag) = etag, _size_and_etag(result)
+                if etag == looked_at:
+                    break
+                span = parse_span(wanted, size) if only_if in {None, etag} else None  # it was replaced meanwhile
+        return Opened(name, size, etag, span, self._read(result))
 
-    async def about(self, job_id: str, name: str) -> bool:
+    async def exists(self, job_id: str, name: str) -> bool:
         """Whether the job has such a file.
 
         Raises:
@@ -221,7 +216,7 @@ class Files:
     def link_now(self, job_id: str, name: str, method: str, expires_in: int, base_url: str | None = None) -> str:
         """As `link`; at a server's first use of files it creates their folder."""
         expires = int(self.clock.now()) + expires_in
-        path = _links.signed_path(self._ready().key, job_id, checked(name), method, expires)
+        path = _links.signed_path(self._prepared()[0].key, job_id, checked(name), method, expires)
         return (self.public_url or base_url or self.base_url).rstrip("/") + path
 
     async def check_link(self, job_id: str, name: str, method: str, expires: str, signature: str) -> None:
@@ -230,7 +225,7 @@ class Files:
         Raises:
             LinkError: It is forged, of another method, or has expired.
         """
-        disk = await self._do(lambda disk: disk)
+        disk, _ = await self._opened()
         _links.check(disk.key, job_id, name, method, expires, signature, self.clock.now())
 
     def of(self, job_id: str) -> TaskFiles:
@@ -243,54 +238,53 @@ class Files:
         Raises:
             FilesError: The disk refuses.
         """
-        with self.clock.hold(), _told():
+        with self.clock.hold(), told():
             return await asyncio.to_thread(work)
 
     async def _do(self, work: Callable[[Disk], T]) -> T:
-        return await self.run(lambda: work(self._ready()))
+        return await self.run(lambda: work(self._prepared()[0]))
 
-    async def _opened(self) -> LocalStore:
-        if self._store is None:
-            await self._do(lambda _: None)
-        assert self._store is not None  # noqa: S101 - it has just been opened
-        return self._store
+    async def _opened(self) -> tuple[Disk, LocalStore]:
+        return self._ready if self._ready is not None else await self.run(self._prepared)
 
-    def _ready(self) -> Disk:
+    def _prepared(self) -> tuple[Disk, LocalStore]:
         """The folder; the first time it is created, and so is its key."""
-        if self._disk is not None:
-            return self._disk
         with self._lock:
-            if self._disk is None:
+            if self._closed:
+                raise FilesError("Files are not available: the server stops")
+            if self._ready is None:
                 from obstore.store import LocalStore  # loaded with the first file: most jobs have none
 
                 folder = self._folder
                 if folder is None:
                     folder = Path(tempfile.mkdtemp(prefix="orchestrator-lite-"))
                 disk = Disk(folder, durable=self._durable)
-                self._store = LocalStore(disk.root)
-                self._disk = disk
-            return self._disk
+                self._ready = disk, LocalStore(disk.root)
+            return self._ready
 
-    def _closed(self) -> None:
+    def _end(self) -> None:
         with self._lock:
-            disk, self._disk, self._store = self._disk, None, None
-        if disk is not None and self._folder is None:
-            shutil.rmtree(disk.root, ignore_errors=True)
+            self._closed = True
+            ready, self._ready = self._ready, None
+        if ready is not None and self._folder is None:
+            shutil.rmtree(ready[0].root, ignore_errors=True)
 
     async def _written(self, store: LocalStore, key: str, chunks: AsyncIterable[bytes]) -> None:
         from obstore import open_writer_async
 
         writer = open_writer_async(store, key, buffer_size=PART, max_concurrency=2)
         async for chunk in chunks:
-            with self.clock.hold(), _told():
+            if not chunk:
+                continue
+            with self.clock.hold(), told():
                 await writer.write(chunk)
-        with self.clock.hold(), _told():
+        with self.clock.hold(), told():
             await writer.close()
 
     async def _read(self, result: GetResult) -> AsyncIterator[bytes]:
         stream = result.stream(min_chunk_size=CHUNK)
         while True:
-            with self.clock.hold(), _told():
+            with self.clock.hold(), told():
                 chunk = await anext(stream, None)
             if chunk is None:
                 return
@@ -305,33 +299,5 @@ async def _got(store: LocalStore, key: str, span: Span | None = None) -> GetResu
     return await get_async(store, key, options={"range": (span.start, span.stop)})
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Errors of the disk as ours; their texts name no path."""
-    try:
-        yield
-    except FilesError:
-        raise
-    except FileNotFoundError as error:
-        raise FileMissingError("File not found") from error
-    except Exception as error:
-        number = _number(error)
-        if number is None:
-            raise
-        if number in _FULL:
-            raise FilesFullError("There is no room left for files") from error
-        raise FilesError(f"Files are not available: {_reason(number)}") from error
-
-
-def _number(error: Exception) -> int | None:
-    """The operating system's number of an error; obstore writes it into the text."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno
-    from obstore.exceptions import BaseError
-
-    found = _OS_ERROR.search(str(error)) if isinstance(error, BaseError) else None
-    return None if found is None else int(found[1])
-
-
-def _reason(number: int) -> str:
-    return os.strerror(number)
+def _size_and_etag(result: GetResult) -> tuple[int, str]:
+    return result.meta["size"], result.meta["e_tag"] or '""'
