@@ -97,6 +97,15 @@ def test_no_page_uses_what_the_themes_script_would_fetch(site):
     assert not [page for page in pages if 'class="mermaid"' in page or 'data-md-component="source"' in page]
 
 
+def test_search_runs_from_the_sites_own_files(site):
+    page = site / "reference" / "client.html"
+    config = re.search(
+        r'<script id="__config" type="application/json">(.*?)</script>', page.read_text(encoding="utf-8")
+    )
+    assert config is not None
+    assert (page.parent / json.loads(config[1])["search"]).is_file()
+
+
 def test_search_knows_the_reference(site):
     index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
     found = {entry["location"] for entry in index["docs"]}
