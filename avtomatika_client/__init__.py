@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         ValidationFailedError,
         WaitTimeout,
     )
+    from avtomatika_client.protocol.files import JobFile, UploadUrl
     from avtomatika_client.protocol.jobs import HistoryEvent, Job, JobStatus, ServerStatus
     from avtomatika_client.protocol.worker import WorkerRecord
 
@@ -56,6 +57,7 @@ __all__ = [
     "HistoryEvent",
     "Job",
     "JobFailed",
+    "JobFile",
     "JobHandle",
     "JobStatus",
     "NotFoundError",
@@ -67,6 +69,7 @@ __all__ = [
     "Retry",
     "ServerError",
     "ServerStatus",
+    "UploadUrl",
     "ValidationFailedError",
     "WaitTimeout",
     "WorkerRecord",
@@ -80,12 +83,14 @@ _HOMES = {
     "Client": "_client",
     "HistoryEvent": "protocol.jobs",
     "Job": "protocol.jobs",
+    "JobFile": "protocol.files",
     "JobHandle": "_resources._handle",
     "JobStatus": "protocol.jobs",
     "Page": "_calls._paging",
     "Pager": "_resources._pager",
     "Retry": "_calls._retry",
     "ServerStatus": "protocol.jobs",
+    "UploadUrl": "protocol.files",
     "WorkerRecord": "protocol.worker",
 }
 """Where the names that are no errors live."""

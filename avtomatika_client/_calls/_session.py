@@ -14,7 +14,7 @@ from avtomatika_client.errors import APIConnectionError, APIStatusError, APITime
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from avtomatika_client._calls._flow import Flow, Reply
+    from avtomatika_client._calls._flow import Flow, Reply, Sink, Upload
     from avtomatika_client.protocol.clock import Clock
 
 T = TypeVar("T")
@@ -69,10 +69,33 @@ class Session:
     retry: Retry = field(default_factory=Retry)
     facts: ServerFacts = field(default_factory=ServerFacts)
 
-    def request(self, method: str, path: str, *, content: bytes | None = None, long: bool = False) -> Request:
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        long: bool = False,
+        upload: Upload | None = None,
+        sink: Sink | None = None,
+        stall: float | None = None,
+    ) -> Request:
         """A request of this client; `content` is JSON."""
-        headers = self.headers if content is None else {**self.headers, "content-type": "application/json"}
-        return Request(method=method, url=self.base_url + path, headers=headers, content=content, long=long)
+        headers = dict(self.headers)
+        if content is not None:
+            headers["content-type"] = "application/json"
+        elif upload is not None:
+            headers["content-type"] = "application/octet-stream"
+        return Request(
+            method=method,
+            url=self.base_url + path,
+            headers=headers,
+            content=content,
+            long=long or upload is not None or sink is not None,
+            upload=upload,
+            sink=sink,
+            stall=stall,
+        )
 
     def budget(self, timeout: Timeout = UNSET) -> Budget:
         """The time of a call that starts now."""
@@ -119,6 +142,7 @@ def call(
     *,
     safe: bool | None = None,
     passing: frozenset[int] = frozenset(),
+    renewed: Callable[[Request], Request] | None = None,
 ) -> Flow[Reply]:
     """Exchange a request, trying again as the session's policy and what is known of a failure allow.
 
@@ -128,6 +152,7 @@ def call(
         budget: The time for all attempts and the pauses between them.
         safe: Whether processing it twice does no harm; default: GET and HEAD.
         passing: Statuses that are no success but are wanted as they are.
+        renewed: What the request has become when it is sent, in case a try before it has changed that.
 
     Raises:
         APIConnectionError: There was no reply (APITimeoutError: in time).
@@ -139,7 +164,7 @@ def call(
         attempt += 1
         error: APIConnectionError | APIStatusError
         try:
-            reply = yield Send(request, budget.left)
+            reply = yield Send(request if renewed is None else renewed(request), budget.left)
         except APIConnectionError as lost:
             error = lost
             error.attempts = attempt

@@ -10,7 +10,9 @@ from avtomatika_client._calls._session import call
 from avtomatika_client.errors import NotSupportedByServerError
 
 if TYPE_CHECKING:
-    from avtomatika_client._calls._flow import Flow, Reply, Request
+    from collections.abc import Callable
+
+    from avtomatika_client._calls._flow import Flow, Reply, Request, Sink, Upload
     from avtomatika_client._calls._session import Budget, Session
 
 VERSIONED: Final = "/api/v1"
@@ -35,6 +37,11 @@ def versioned_call(
     safe: bool | None = None,
     long: bool = False,
     optional: bool = False,
+    passing: frozenset[int] = frozenset(),
+    upload: Upload | None = None,
+    sink: Sink | None = None,
+    stall: float | None = None,
+    renewed: Callable[[Request], Request] | None = None,
 ) -> Flow[tuple[Request, Reply]]:
     """Call a route of the jobs API; returns what was asked in the end, and its successful reply.
 
@@ -50,19 +57,28 @@ def versioned_call(
         safe: Whether processing it twice does no harm; default: GET and HEAD.
         long: Whether the server may hold it.
         optional: Whether a missing route means that this server does not offer the call.
+        passing: Statuses that are no success but are wanted as they are.
+        upload: A body in pieces.
+        sink: Where a reply in pieces goes.
+        stall: Seconds these may stand still.
+        renewed: As of `call`.
 
     Raises:
         NotSupportedByServerError: The route is optional and missing.
         APIStatusError: The reply is no success.
     """
-    request = session.request(method, prefix + path, long=long)
-    reply = yield from call(session, request, budget, safe=safe, passing=ABSENT)
+
+    def asked(prefix: str) -> Request:
+        return session.request(method, prefix + path, long=long, upload=upload, sink=sink, stall=stall)
+
+    request, wanted = asked(prefix), ABSENT | passing
+    reply = yield from call(session, request, budget, safe=safe, passing=wanted, renewed=renewed)
     if _no_such_route(reply) and prefix == VERSIONED:
-        second = session.request(method, UNVERSIONED + path, long=long)
-        again = yield from call(session, second, budget, safe=safe, passing=ABSENT)
+        second = asked(UNVERSIONED)
+        again = yield from call(session, second, budget, safe=safe, passing=wanted, renewed=renewed)
         if not _no_such_route(again):
             request, reply = second, again
-    if reply.is_success:
+    if reply.is_success or reply.status in passing:
         return request, reply
     if optional and _no_such_route(reply):
         raise NotSupportedByServerError(f"this server does not offer {method} {path_of(request.url)}")

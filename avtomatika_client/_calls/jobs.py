@@ -63,6 +63,7 @@ def new_job(
     webhook_url: str | None = None,
     dispatch_timeout: float | None = None,
     result_timeout: float | None = None,
+    hold: bool = False,
 ) -> NewJob:
     """Build a job's creation.
 
@@ -74,6 +75,7 @@ def new_job(
         webhook_url=webhook_url,
         dispatch_timeout=dispatch_timeout,
         result_timeout=result_timeout,
+        hold=True if hold else None,
     )
     path = f"/jobs/{quote(blueprint, safe='')}" if endpoint is None else f"/{endpoint.strip('/')}"
     return NewJob(path, prefix_of(api_version), UNVERSIONED if api_version is None else None, _encoded(body))
@@ -204,12 +206,17 @@ def status(session: Session, timeout: Timeout = UNSET) -> Flow[ServerStatus]:
 
 
 def can_wait(session: Session, budget: Budget) -> Flow[bool]:
-    """Whether the server holds `GET /jobs/{id}?wait=`; asked once per client."""
+    """Whether the server holds `GET /jobs/{id}?wait=`."""
+    return WAIT in (yield from features(session, budget))
+
+
+def features(session: Session, budget: Budget) -> Flow[frozenset[str]]:
+    """What the server can do beyond the seed protocol; asked once per client."""
     if session.facts.features is None:
         request = session.request("GET", "/_public/status")
         reply = yield from call(session, request, budget, passing=frozenset({400, 401, 403, 404, 405}))
         session.facts.features = _features(reply)
-    return WAIT in session.facts.features
+    return session.facts.features
 
 
 def result_of(job: Job) -> JSON:

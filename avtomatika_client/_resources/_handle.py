@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from avtomatika_client._calls import _waiting as waiting, jobs as calls
 from avtomatika_client._calls._session import UNSET, Budget, Session, Timeout
+from avtomatika_client._resources._files import AsyncFiles, Files
 
 if TYPE_CHECKING:
     from avtomatika_client._calls._flow import Flow
@@ -72,11 +73,15 @@ class JobHandle(_Handle):
         id: The job's id; `str(handle)` is the same.
         status: Its status as it was last read.
         state: All of it as it was last read.
+        files: Its files.
     """
+
+    files: Files
 
     def __init__(self, caller: SyncCaller, ref: JobRef, state: Job | None = None) -> None:
         super().__init__(caller.session, ref, state)
         self._caller = caller
+        self.files = Files(caller, ref)
 
     def refresh(self, *, timeout: Timeout = UNSET) -> Self:
         """Read the job's state anew; returns this handle.
@@ -152,11 +157,15 @@ class AsyncJobHandle(_Handle):
         id: The job's id; `str(handle)` is the same.
         status: Its status as it was last read.
         state: All of it as it was last read.
+        files: Its files.
     """
+
+    files: AsyncFiles
 
     def __init__(self, caller: AsyncCaller, ref: JobRef, state: Job | None = None) -> None:
         super().__init__(caller.session, ref, state)
         self._caller = caller
+        self.files = AsyncFiles(caller, ref)
 
     async def refresh(self, *, timeout: Timeout = UNSET) -> Self:
         """Read the job's state anew; returns this handle.

@@ -12,6 +12,7 @@ from avtomatika_client._calls._session import UNSET, Budget, Timeout
 from avtomatika_client._calls._versions import prefix_of
 from avtomatika_client._calls.jobs import JobRef, NewJob, new_job
 from avtomatika_client._resources._handle import AsyncJobHandle, JobHandle
+from avtomatika_client._resources._held import submit_held, submit_held_async
 from avtomatika_client._resources._pager import AsyncPager, Pager
 from avtomatika_client.protocol.errors import AvtomatikaError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from avtomatika_client._bodies import Source
     from avtomatika_client._link import AsyncCaller, SyncCaller
     from avtomatika_client.protocol._base import JSON
 
@@ -42,6 +44,7 @@ class Jobs:
         webhook_url: str | None = None,
         dispatch_timeout: float | None = None,
         result_timeout: float | None = None,
+        files: Mapping[str, Source] | None = None,
         timeout: Timeout = UNSET,
     ) -> JobHandle:
         """Create a job (`POST /api/v1/jobs/{blueprint}`; on 404 or 405 the unversioned form once).
@@ -56,12 +59,17 @@ class Jobs:
             webhook_url: Where the server reports the job's end.
             dispatch_timeout: Seconds a task of it may wait for a worker.
             result_timeout: Seconds from now within which the job must have ended.
-            timeout: Total deadline of this call in seconds.
+            files: What its handlers and skills find as the job's files: sources by name, as for `job.files.upload`.
+                The job is created held, given its files (four at a time) and released; it is cancelled when one of
+                these fails.
+            timeout: Total deadline of this call in seconds; by default the transfer of files has none.
 
         Raises:
             NotFoundError: The server has no such blueprint.
-            ValidationFailedError: The server refused the data.
-            ValueError: The data is no JSON object.
+            ValidationFailedError: The server refused the data, or a file.
+            ValueError: The data is no JSON object, or a file's name or source cannot be used.
+            OSError: A file cannot be read.
+            NotSupportedByServerError: The server cannot hold a job until its files are there.
         """
         new = new_job(
             blueprint,
@@ -71,7 +79,10 @@ class Jobs:
             webhook_url=webhook_url,
             dispatch_timeout=dispatch_timeout,
             result_timeout=result_timeout,
+            hold=bool(files),
         )
+        if files:
+            return JobHandle(self._caller, submit_held(self._caller, new, files, timeout))
         return self._submit(new, timeout)
 
     def submit_many(
@@ -202,6 +213,7 @@ class AsyncJobs:
         webhook_url: str | None = None,
         dispatch_timeout: float | None = None,
         result_timeout: float | None = None,
+        files: Mapping[str, Source] | None = None,
         timeout: Timeout = UNSET,
     ) -> AsyncJobHandle:
         """Create a job (`POST /api/v1/jobs/{blueprint}`; on 404 or 405 the unversioned form once).
@@ -216,12 +228,17 @@ class AsyncJobs:
             webhook_url: Where the server reports the job's end.
             dispatch_timeout: Seconds a task of it may wait for a worker.
             result_timeout: Seconds from now within which the job must have ended.
-            timeout: Total deadline of this call in seconds.
+            files: What its handlers and skills find as the job's files: sources by name, as for `job.files.upload`.
+                The job is created held, given its files (four at a time) and released; it is cancelled when one of
+                these fails.
+            timeout: Total deadline of this call in seconds; by default the transfer of files has none.
 
         Raises:
             NotFoundError: The server has no such blueprint.
-            ValidationFailedError: The server refused the data.
-            ValueError: The data is no JSON object.
+            ValidationFailedError: The server refused the data, or a file.
+            ValueError: The data is no JSON object, or a file's name or source cannot be used.
+            OSError: A file cannot be read.
+            NotSupportedByServerError: The server cannot hold a job until its files are there.
         """
         new = new_job(
             blueprint,
@@ -231,7 +248,10 @@ class AsyncJobs:
             webhook_url=webhook_url,
             dispatch_timeout=dispatch_timeout,
             result_timeout=result_timeout,
+            hold=bool(files),
         )
+        if files:
+            return AsyncJobHandle(self._caller, await submit_held_async(self._caller, new, files, timeout))
         return await self._submit(new, timeout)
 
     async def submit_many(
