@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 GRACE: Final = 2.0
 """Seconds an application may take to end by itself once the transport is closed."""
+_MOMENT: Final = 0.001
+"""Seconds that are not waited for: less than what rounding may leave of a wait would never end."""
 _CLOSED: Final = "this client is closed"
 _NO_STRIKE: Final = Strike(0.0, None)
 
@@ -51,7 +53,7 @@ class AsgiTransport:
     def __init__(self, app: App, clock: Clock, *, faults: Faults | None = None) -> None:
         self._app = app
         self._clock = clock
-        self._faults = faults or Faults()
+        self._faults = Faults() if faults is None else faults
         self._connections: set[_Connection] = set()
         self._watchers: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -107,7 +109,7 @@ class AsgiTransport:
             socket.cut()
             message = f"no WebSocket within {timeout:.3f} s"
             raise APITimeoutError(message, sent=False, method="GET", path=socket.path) from error
-        except asyncio.CancelledError:
+        except BaseException:
             socket.cut()
             raise
         if not socket.is_accepted:
@@ -196,7 +198,7 @@ class AsgiTransport:
             return
         while not connection.is_over:
             left = pieces.moved + stall - self._clock.monotonic()
-            if left <= 0:
+            if left <= _MOMENT:
                 connection.hang_up(_timed_out(connection.request, stall))
                 return
             with suppress(TimeoutError):

@@ -144,10 +144,10 @@ class HttpConnection:
             return
         try:
             await app(self._scope, self._receive, self._send)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             self.cut()
             raise
-        except Exception:
+        except BaseException:  # as servers do; a test's own ways out, such as pytest.fail, are no Exception
             _logger.exception("The application failed at %s %s", self.request.method, self._scope["path"])
             await self._fail()
         else:

@@ -20,6 +20,8 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _SECURE: Final = frozenset({"https", "wss"})
 _SCHEMES: Final = frozenset({"http", "ws"}) | _SECURE
 _SAFE: Final = "/%:@!$&'()*+,;=~"
+_SET_HERE: Final = frozenset({"host", "content-length", "transfer-encoding"})
+_UNSENDABLE: Final = "a header holds what cannot be sent"  # neither name nor value is told: it may be a token
 _HANDSHAKE: Final = [
     (b"upgrade", b"websocket"),
     (b"connection", b"Upgrade"),
@@ -119,11 +121,18 @@ def _headers(given: Mapping[str, str], authority: str) -> list[tuple[bytes, byte
     headers = [(b"host", authority.encode("ascii"))]
     for name, value in given.items():
         if "\n" in value or "\r" in value or "\0" in value:
-            raise ValueError("a header holds a line break")  # which one is not said: it may be a token
-        key = name.lower().encode("ascii")
-        if key not in {b"host", b"content-length", b"transfer-encoding"}:
-            headers.append((key, value.encode("latin-1")))
+            raise ValueError(_UNSENDABLE)
+        key = name.lower()
+        if key not in _SET_HERE:
+            headers.append((_encoded(key), _encoded(value)))
     return headers
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise ValueError(_UNSENDABLE) from None
 
 
 def _authority(text: str) -> str:

@@ -123,12 +123,12 @@ class SocketConnection:
             return
         try:
             await app(self._scope, self._receive, self._send)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             self.cut()
             raise
         except ClientGoneError:
             pass
-        except Exception:
+        except BaseException:  # as servers do; a test's own ways out, such as pytest.fail, are no Exception
             _logger.exception("The application failed at WebSocket %s", self.path)
         self._left()
 
