@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import avtomatika_client
 from docs._tools.hooks import generated
 from orchestrator_lite import Settings
 from orchestrator_lite.api.public import FEATURES
@@ -21,6 +23,7 @@ from orchestrator_lite.api.public import FEATURES
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("avtomatika_client", "avtomatika_worker", "orchestrator_lite")
 MODULES = (*PACKAGES, "orchestrator_lite.testing")
+RESOURCES = ROOT / "avtomatika_client" / "_resources"
 WITHOUT_ANCHOR = {"F", "__version__"}
 """Names whose docstrings are not ours to show."""
 
@@ -120,6 +123,27 @@ def test_every_public_name_is_in_the_reference(site, package):
     assert [name for name in sorted(names) if f"{package}.{name}" not in ids] == []
 
 
+def _verbs() -> list[tuple[str, str]]:
+    """Classes of the client's sync face that are no public names of their own, with their methods."""
+    modules = [f"avtomatika_client._resources.{file.stem}" for file in RESOURCES.glob("_[a-z]*.py")]
+    classes = {made for name in modules for made in vars(import_module(name)).values() if inspect.isclass(made)}
+    return [
+        (f"{made.__module__}.{made.__name__}", name)
+        for made in sorted(classes, key=lambda made: made.__name__)
+        if made.__module__ in modules and not made.__name__.startswith(("Async", "_"))
+        if made.__name__ not in avtomatika_client.__all__
+        for name, member in vars(made).items()
+        if inspect.isfunction(member) and not name.startswith("_")
+    ]
+
+
+def test_everything_that_hangs_on_a_client_is_in_the_reference(site):
+    """On the sync face; the async one has the same names (tests/client/test_faces.py)."""
+    ids = _Loads(site / "reference" / "client.html").ids
+    assert len(_verbs()) > 5
+    assert [f"{made}.{name}" for made, name in _verbs() if f"{made}.{name}" not in ids] == []
+
+
 @pytest.mark.parametrize("package", PACKAGES[:2])
 def test_the_error_trees_are_shown(site, package):
     page = (site / "reference" / f"{package.partition('_')[2]}.html").read_text(encoding="utf-8")
@@ -175,7 +199,7 @@ def _broken(tmp_path: Path, page: str, nav: str = "") -> str:
     config = tmp_path / "mkdocs.yml"
     hook = ROOT / "docs" / "_tools" / "hooks.py"
     config.write_text(
-        f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: docs\nexclude_docs: ''\nhooks: [{hook}]\nwatch: []\n{nav}"
+        f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: docs\nexclude_docs: ''\nhooks: [{hook}]\nwatch: []\nplugins: []\n{nav}"
     )
     done = _build(config, tmp_path / "site")
     assert done.returncode == 1
