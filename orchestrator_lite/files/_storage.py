@@ -12,7 +12,9 @@ import secrets
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -86,6 +88,7 @@ class Files:
         self._durable = durable and folder is not None
         self._lock = threading.Lock()
         self._ready: tuple[Disk, LocalStore] | None = None
+        self._remove: weakref.finalize[..., Files] | None = None
         self._closed = False
 
     async def open(self) -> None:
@@ -134,7 +137,8 @@ class Files:
             now = self.clock.now()
             return await self.run(lambda: disk.publish(staged, job_id, name, now))
         except BaseException:
-            await self.run(lambda: disk.discard(staged))
+            with suppress(FilesError):
+                await self.run(lambda: disk.discard(staged))
             raise
 
     async def get(self, job_id: str, name: str, *, wanted: str | None = None, only_if: str | None = None) -> Opened:
@@ -258,16 +262,17 @@ class Files:
                 folder = self._folder
                 if folder is None:
                     folder = Path(tempfile.mkdtemp(prefix="orchestrator-lite-"))
+                    # it goes with the server, with the last that knows of it, or with the process
+                    self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
                 disk = Disk(folder, durable=self._durable)
                 self._ready = disk, LocalStore(disk.root)
             return self._ready
 
     def _end(self) -> None:
         with self._lock:
-            self._closed = True
-            ready, self._ready = self._ready, None
-        if ready is not None and self._folder is None:
-            shutil.rmtree(ready[0].root, ignore_errors=True)
+            self._closed, self._ready = True, None
+        if self._remove is not None:
+            self._remove()
 
     async def _written(self, store: LocalStore, key: str, chunks: AsyncIterable[bytes]) -> None:
         from obstore import open_writer_async

@@ -15,6 +15,7 @@ from orchestrator_lite.engine.events import (
     HandlerFailed,
     InQueue,
     LeaseLost,
+    Released,
     ResultArrived,
     Returned,
     TimerFired,
@@ -171,6 +172,9 @@ class Life:
         """A task that was never delivered returns."""
         self.queue[task_id] = replace(self.queue[task_id], leased=False)
         return self.happens(Returned(at=self.now, task_id=task_id, standing=self.queue[task_id]))
+
+    def release(self) -> Step:
+        return self.happens(Released(at=self.now))
 
     def cancel(self) -> Step:
         return self.happens(CancelAsked(at=self.now, queue=dict(self.queue)))

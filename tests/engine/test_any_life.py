@@ -6,7 +6,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from avtomatika_client.protocol.jobs import FINAL_STATUSES
 from orchestrator_lite.engine.events import ResultArrived
@@ -29,8 +29,9 @@ class AnyLife(RuleBasedStateMachine):
         super().__init__()
         self.begin()
 
-    def begin(self) -> None:
-        self.life = Life(dispatch_timeout=30)
+    @initialize(hold=st.sampled_from([None, None, "held"]))
+    def begin(self, hold: str | None = None) -> None:
+        self.life = Life(dispatch_timeout=30, hold=hold)
         self.spent: dict[str, bool] = {}
         self.ended: tuple[str, Any, Any] | None = None
         self.done: dict[str, int] = {}
@@ -131,6 +132,13 @@ class AnyLife(RuleBasedStateMachine):
         if not self.life.job.is_final:
             assert step.cancel, "whoever holds a task is told"
 
+    @rule()
+    def is_released(self) -> None:
+        was_held = self.life.job.is_held
+        step = self.life.release()
+        assert step.changed == was_held
+        assert not self.life.job.is_held
+
     @precondition(lambda self: any(name.startswith("retry") for name in self.life.timers))
     @rule()
     def a_retry_is_due(self) -> None:
@@ -149,9 +157,9 @@ class AnyLife(RuleBasedStateMachine):
             self.life.fire(name)
 
     @precondition(lambda self: self.ended is not None and len(self.life.events) > 12)
-    @rule()
-    def another_life_begins(self) -> None:
-        self.begin()
+    @rule(hold=st.sampled_from([None, "held"]))
+    def another_life_begins(self, hold: str | None) -> None:
+        self.begin(hold)
 
     @invariant()
     def an_end_is_an_end(self) -> None:
@@ -182,8 +190,9 @@ class AnyLife(RuleBasedStateMachine):
     @invariant()
     def a_waiting_job_has_something_to_wait_for(self) -> None:
         job = self.life.job
-        if job.is_final or job.is_runnable:
+        if job.is_final or job.is_runnable or job.is_held:
             assert not self.life.queue
+            assert job.is_held == ("hold" in self.life.timers)
             return
         awaited = {task_id for task_id, task in job.tasks.items() if not task.dropped}
         assert awaited, "nobody would ever move it again"
@@ -203,6 +212,16 @@ class AnyLife(RuleBasedStateMachine):
         for task_id, standing in self.life.queue.items():
             if not standing.leased:
                 assert f"dispatch:{task_id}" in self.life.timers
+
+    @invariant()
+    def a_held_job_has_not_begun(self) -> None:
+        job = self.life.job
+        if job.hold == "held":
+            assert not job.is_runnable
+            assert (job.step, job.tasks_made) == (1, 0)
+            assert "state_started" not in self.life.types
+        else:
+            assert self.life.types.count("state_started") == job.step
 
     @invariant()
     def events_are_numbered(self) -> None:

@@ -212,3 +212,18 @@ def test_what_is_allowed_at_the_deepest_can_be_read_again():
         tasks={"t": Task(spec=TaskSpec(type="x", params={"a": value}))},
     )
     assert from_document(to_document(job)) == job
+
+
+def test_a_document_of_an_earlier_release_knows_no_hold():
+    job = Job(
+        id="job",
+        blueprint="flow",
+        client=Client(name="me"),
+        created_at=1.0,
+        updated_at=1.0,
+        initial_data={},
+        current_state="start",
+    )
+    earlier = from_json(to_document(job))
+    del earlier["hold"]
+    assert from_document(to_json(earlier)) == job
