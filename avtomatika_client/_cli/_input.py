@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from avtomatika_client._cli._failures import USAGE, Stop
-from avtomatika_client.protocol._base import JSON
+
+if TYPE_CHECKING:
+    from avtomatika_client.protocol._base import JSON
 
 
 def initial_data(given: str | None) -> dict[str, JSON]:

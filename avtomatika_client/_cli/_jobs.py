@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,14 +24,20 @@ from avtomatika_client._cli._options import (
     given,
     seconds,
 )
-from avtomatika_client.errors import ConflictError, NotFoundError, WaitTimeout
+from avtomatika_client.errors import APIStatusError, ConflictError, NotFoundError, WaitTimeout
+from avtomatika_client.protocol.errors import AvtomatikaError
 
 if TYPE_CHECKING:
     from avtomatika_client._client import Client
     from avtomatika_client._resources._handle import JobHandle
     from avtomatika_client.protocol.jobs import Job
 
+ABSENT = frozenset({404, 405})
+"""How servers say that something is not there; the second one where an id is no part of a path."""
+
 _LONGEST_PAGE = 500
+_LAST_LOOK = 2.0
+"""Seconds for what is said of a job whose wait has ended."""
 
 app = typer.Typer(help="Submit jobs, look at them, cancel them.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -225,7 +231,9 @@ def _found(said: Given, job_id: str, api_version: str | None) -> Iterator[tuple[
 def _known(otherwise: str) -> Iterator[None]:
     try:
         yield
-    except NotFoundError as error:
+    except APIStatusError as error:
+        if error.status not in ABSENT:
+            raise
         raise Stop(NOT_FOUND, otherwise) from error
 
 
@@ -270,11 +278,18 @@ def _until_ended(job: JobHandle, timeout: float | None, said: Given) -> None:
         follow(job, timeout)
     except KeyboardInterrupt:
         raise _left(job, said, INTERRUPTED, f"interrupted; job {job.id} goes on") from None
-    except WaitTimeout as error:
-        status = f" (it is {error.status})" if error.status else ""
+    except WaitTimeout:
+        status = _last_status(job)
         raise _left(
             job, said, TIMED_OUT, f"job {job.id} has not ended within {timeout:g} s{status} and goes on"
-        ) from error
+        ) from None
+
+
+def _last_status(job: JobHandle) -> str:
+    """What is known of the job's status, asked for once more."""
+    with suppress(AvtomatikaError):
+        job.refresh(timeout=_LAST_LOOK)
+    return f" (it is {job.status})" if job.status else ""
 
 
 def _left(job: JobHandle, said: Given, code: int, text: str) -> Stop:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from avtomatika_client._cli._failures import plain
-from avtomatika_client.protocol._base import JSON
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+    from avtomatika_client.protocol._base import JSON
 
 _BROKEN_PIPE = 141
 # Only texts can hold them, and there a reader takes the escape for the character.

@@ -6,11 +6,10 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from avtomatika_client.protocol._base import JSON
-
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from avtomatika_client.protocol._base import JSON
     from avtomatika_client.protocol.jobs import HistoryEvent, Job
     from avtomatika_client.protocol.worker import WorkerRecord
 

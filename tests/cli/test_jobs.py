@@ -1,0 +1,248 @@
+"""Jobs by the command line, piped: JSON on standard output, exit codes for scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests._support.house import House, serving, until
+from tests.cli._command import piped, started
+from tests.conftest import run
+from tests.server.flows import bare, greet
+
+if TYPE_CHECKING:
+    from tests.cli._command import Done
+
+ADA = '{"name": "Ada"}'
+
+
+async def waited(house: House, *words: str, status: str = "success", **result: Any) -> Done:
+    """A command that waits for a job whose only task is answered so."""
+    worker = await house.registered("w1", "greet")
+    async with asyncio.TaskGroup() as group:
+        command = group.create_task(piped(house, *words))
+        await worker.answer(await worker.task(), status, **result)
+    return command.result()
+
+
+async def piped_into_nobody(house: House, *words: str) -> tuple[int, str]:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        async with started(house, *words, stdout=writing, stderr=asyncio.subprocess.PIPE) as process:
+            _, err = await process.communicate()
+            return process.returncode or 0, err.decode()
+    finally:
+        os.close(writing)
+
+
+def test_submit_prints_the_new_jobs_id():
+    async def body():
+        async with serving(greet()) as house:
+            done = await piped(house, "jobs", "submit", "greet", ADA)
+            assert (done.code, done.err) == (0, "")
+            assert (await house.job(done.json["id"]))["initial_data"] == {"name": "Ada"}
+
+    run(body())
+
+
+@pytest.mark.parametrize("value", [{"message": "Hello, Аda!"}, [1, 2.5], "text\x1b[31m\x9b", 5, None])
+def test_submit_and_wait_prints_the_result_alone(value):
+    async def body():
+        async with serving(greet()) as house:
+            done = await waited(house, "jobs", "submit", "greet", ADA, "--wait", data={"said": value})
+            assert (done.code, done.err) == (0, "")
+            assert done.json == {"said": value}
+            assert "\x1b" not in done.out
+            assert "\x9b" not in done.out
+
+    run(body())
+
+
+def test_a_job_that_fails_is_exit_code_1_one_line_and_the_job():
+    async def body():
+        async with serving(greet()) as house:
+            error = {"code": "PERMANENT_ERROR", "message": "no\nsuch \x1b[31mpage"}
+            words = ("jobs", "submit", "greet", ADA, "--wait")
+            done = await waited(house, *words, status="failure", error=error)
+            assert done.code == 1
+            assert done.json["status"] == "failed"
+            assert done.json["error"]["code"] == "PERMANENT_ERROR"
+            assert done.said.endswith("is failed in state 'failed': PERMANENT_ERROR: no such \\x1b[31mpage")
+
+    run(body())
+
+
+def test_a_job_that_takes_longer_is_exit_code_5_and_goes_on():
+    async def body():
+        async with serving(greet()) as house:
+            done = await piped(house, "jobs", "submit", "greet", ADA, "--wait", "--timeout", "0.2")
+            assert done.code == 5
+            assert f"job {done.json['id']} has not ended within 0.2 s" in done.said
+            assert done.said.endswith(f"goes on; look at it: avtomatika jobs get {done.json['id']}")
+            assert (await house.job(done.json["id"]))["status"] == "waiting_for_worker"
+
+    run(body())
+
+
+def test_an_interrupted_wait_is_exit_code_130_and_the_job_goes_on():
+    async def body():
+        async with serving(greet()) as house:
+            pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
+            async with started(house, "jobs", "submit", "greet", ADA, "--wait", **pipes) as process:
+                (job_id,) = await waits(house)
+                process.send_signal(signal.SIGINT)
+                out, err = await process.communicate()
+            assert process.returncode == 130
+            assert job_id in out.decode()
+            (line,) = err.decode().splitlines()
+            assert line == f"avtomatika: interrupted; job {job_id} goes on; look at it: avtomatika jobs get {job_id}"
+            assert (await house.job(job_id))["status"] == "waiting_for_worker"
+
+    run(body())
+
+
+async def waits(house: House) -> list[str]:
+    """The jobs somebody waits for, once there are any."""
+    watchers = house.lite._site.core._watchers
+    await until(lambda: bool(watchers.jobs()))
+    return watchers.jobs()
+
+
+def test_wait_takes_up_a_job_again():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await house.create("/jobs/greet")
+            done = await waited(house, "jobs", "wait", job_id, data={"a": 1})
+            assert (done.code, done.json) == (0, {"a": 1})
+
+    run(body())
+
+
+def test_get_prints_the_whole_state():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await house.create("/jobs/greet", {"name": "Ada"})
+            done = await piped(house, "jobs", "get", job_id)
+            assert done.code == 0
+            assert (done.json["id"], done.json["initial_data"]) == (job_id, {"name": "Ada"})
+
+    run(body())
+
+
+def test_list_prints_an_array_newest_first_as_narrow_as_was_asked():
+    async def body():
+        async with serving(greet(), bare()) as house:
+            made = sorted([await house.create("/jobs/greet") for _ in range(3)], reverse=True)
+            other = await house.create("/jobs/bare")
+            await house.cancel(made[0])
+
+            async def ids(*words: str) -> list[str]:
+                return [job["id"] for job in (await piped(house, "jobs", "list", *words)).json]
+
+            assert sorted(await ids(), reverse=True) == sorted([*made, other], reverse=True)
+            assert await ids("--blueprint", "greet", "--limit", "2") == made[:2]
+            assert await ids("--status", "cancelled", "--all") == made[:1]
+            assert await ids("--blueprint", "no-such") == []
+
+    run(body())
+
+
+def test_history_prints_the_events_oldest_first():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await house.create("/jobs/greet")
+            done = await piped(house, "jobs", "history", job_id)
+            assert [event["event_type"] for event in done.json] == await house.event_types(job_id)
+
+    run(body())
+
+
+def test_cancel_says_what_the_server_said():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await house.create("/jobs/greet")
+            done = await piped(house, "jobs", "cancel", job_id)
+            assert (done.code, done.json) == (0, {"id": job_id, "status": "cancellation_request_accepted"})
+            assert (await house.ended(job_id))["status"] == "cancelled"
+
+    run(body())
+
+
+def test_cancel_and_wait_prints_the_ended_job():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await house.create("/jobs/greet")
+            done = await piped(house, "jobs", "cancel", job_id, "--wait", "--timeout", "20")
+            assert (done.code, done.json["status"]) == (0, "cancelled")
+
+    run(body())
+
+
+def test_cancelling_a_job_that_has_ended_is_exit_code_1():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await house.create("/jobs/greet")
+            worker = await house.registered("w1", "greet")
+            await worker.answer(await worker.task(), data={})
+            await house.ended(job_id)
+            for words in ((), ("--wait",)):
+                done = await piped(house, "jobs", "cancel", job_id, *words)
+                assert (done.code, done.out) == (1, "")
+                assert done.said == f"avtomatika: job {job_id} has ended already: it is finished"
+
+    run(body())
+
+
+def test_cancelling_and_waiting_for_a_job_that_finishes_all_the_same_is_exit_code_1():
+    async def body():
+        async with serving(greet()) as house:
+            worker = await house.registered("w1", "greet")
+            job_id = await house.create("/jobs/greet")
+            task = await worker.task()
+            async with asyncio.TaskGroup() as group:
+                command = group.create_task(piped(house, "jobs", "cancel", job_id, "--wait"))
+                await until(lambda: bool(house.lite._site.core._watchers.jobs()))
+                await worker.answer(task, data={})
+            assert (command.result().code, command.result().json["status"]) == (1, "finished")
+            assert command.result().said.endswith("ended before it could be cancelled: it is finished")
+
+    run(body())
+
+
+def test_data_comes_from_a_file_or_standard_input(tmp_path):
+    async def body():
+        (tmp_path / "in.json").write_bytes('\ufeff{"name": "Ада"}'.encode())
+        async with serving(greet()) as house:
+            for words, stdin in ((("@in.json",), b""), (("-",), '{"name": "Ада"}'.encode()), ((), b"not read")):
+                done = await piped(house, "jobs", "submit", "greet", *words, stdin=stdin, cwd=tmp_path)
+                expected = {"name": "Ада"} if words else {}
+                assert (await house.job(done.json["id"]))["initial_data"] == expected
+
+    run(body())
+
+
+def test_what_the_client_can_set_is_set():
+    async def body():
+        async with serving(greet()) as house:
+            options = ("--dispatch-timeout", "60", "--result-timeout", "90.5", "--webhook-url", "http://127.0.0.1:9/x")
+            done = await piped(house, "jobs", "submit", "x", "--endpoint", "/jobs/greet", *options)
+            job = await house.job(done.json["id"])
+            assert (job["dispatch_timeout"], job["result_timeout"]) == (60, 90.5)
+            assert job["webhook_url"] == "http://127.0.0.1:9/x"
+
+    run(body())
+
+
+def test_a_reader_that_goes_away_is_no_error_to_speak_of():
+    async def body():
+        async with serving(greet()) as house:
+            await house.create("/jobs/greet")
+            done = await piped_into_nobody(house, "jobs", "list")
+            assert done == (141, "")
+
+    run(body())
