@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import socket
-import sys
+import subprocess
+import threading
 from contextlib import suppress
 from typing import Final
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite.dev._orders import Message, decode, encode
+from orchestrator_lite.dev._spawn import Spawned
 
 LONGEST_LINE: Final = 4 * 1024 * 1024
 
@@ -19,34 +21,18 @@ LONGEST_LINE: Final = 4 * 1024 * 1024
 class Child:
     """A running process at the end of a socket pair."""
 
-    def __init__(
-        self, name: str, process: asyncio.subprocess.Process, ours: socket.socket, reader: asyncio.StreamReader
-    ) -> None:
-        self.name = name
-        self._process = process
-        self._ours = ours
+    def __init__(self, spawned: Spawned, reader: asyncio.StreamReader) -> None:
+        self._name = spawned.name
+        self._pid = spawned.process.pid
+        self._ours = spawned.line
         self._reader = reader
-        self.ended: asyncio.Task[int] = asyncio.create_task(process.wait(), name=f"{name} process")
+        self.ended = _exit_of(spawned.process)
 
     @classmethod
-    async def start(cls, name: str, module: str, *arguments: str) -> Child:
-        """Start a module as a process in a session of its own: Ctrl-C reaches the command alone.
-
-        Args:
-            name: What it is, for messages.
-            module: The module; its first argument is the descriptor of its end of the line.
-            arguments: The others.
-        """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", module, str(theirs.fileno()), *arguments),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        reader, writer = await asyncio.open_unix_connection(sock=ours.dup(), limit=LONGEST_LINE)
-        child = cls(name, process, ours, reader)
+    async def of(cls, spawned: Spawned) -> Child:
+        """The process, heard from now on."""
+        reader, writer = await asyncio.open_unix_connection(sock=spawned.line.dup(), limit=LONGEST_LINE)
+        child = cls(spawned, reader)
         child.ended.add_done_callback(lambda _: writer.close())
         return child
 
@@ -84,12 +70,30 @@ class Child:
     def kill(self) -> None:
         """End it now, with everything it has started."""
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._pid, signal.SIGKILL)
 
     def told_end(self) -> str:
         """How it ended by itself, in words."""
         code = self.ended.result() if self.ended.done() else None
         if code is not None and code < 0:
             with suppress(ValueError):
-                return f"the {self.name} process was ended by {signal.Signals(-code).name}"
-        return f"the {self.name} process ended with code {code}"
+                return f"the {self._name} process was ended by {signal.Signals(-code).name}"
+        return f"the {self._name} process ended with code {code}"
+
+
+def _exit_of(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """The process's exit code, once it has ended."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+
+    def settle(code: int) -> None:
+        if not ended.done():
+            ended.set_result(code)
+
+    def wait() -> None:
+        code = process.wait()
+        with suppress(RuntimeError):  # the loop has been closed
+            loop.call_soon_threadsafe(settle, code)
+
+    threading.Thread(target=wait, name="process", daemon=True).start()
+    return ended

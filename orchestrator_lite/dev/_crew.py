@@ -11,6 +11,7 @@ from avtomatika_client.protocol.errors import AvtomatikaError
 from orchestrator_lite.dev._child import Child
 from orchestrator_lite.dev._door import Door
 from orchestrator_lite.dev._orders import Broken, Drain, Fatal, Go, Loaded, Message, Ready, Stop
+from orchestrator_lite.dev._spawn import Spawned
 
 SERVER_SECONDS: Final = 6.0
 WORKERS_SECONDS: Final = 6.0
@@ -45,15 +46,9 @@ class Crew:
         self.of_workers = Loaded([])
 
     @classmethod
-    async def start(cls, files: Sequence[str], options: str) -> Crew:
-        """Start them; they load the files at once."""
-        server = await Child.start("server", "orchestrator_lite.dev._server_process", options)
-        try:
-            workers = await Child.start("workers'", "orchestrator_lite.dev._workers_process", *files)
-        except BaseException:
-            await server.kill_and_wait()
-            raise
-        return cls(server, workers)
+    async def of(cls, spawned: tuple[Spawned, Spawned]) -> Crew:
+        """Two processes that have been started."""
+        return cls(*[await Child.of(one) for one in spawned])
 
     @property
     def folders(self) -> list[str]:

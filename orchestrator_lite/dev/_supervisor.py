@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any, Final
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
@@ -13,6 +12,7 @@ from orchestrator_lite.dev._door import Door
 from orchestrator_lite.dev._orders import Ready
 from orchestrator_lite.dev._screen import Running, Screen
 from orchestrator_lite.dev._server_options import ServerOptions
+from orchestrator_lite.dev._spawn import Spawned, spawn_both
 from orchestrator_lite.dev._watch import Watch
 
 QUICK_SECONDS: Final = 5.0
@@ -23,19 +23,14 @@ class Supervisor:
     """The loop of `dev`.
 
     Args:
-        files: The files.
-        host: As given; None: the settings'.
-        port: Likewise.
-        store: Likewise.
-        scratch: A folder that ends with the command.
+        options: What the command was told.
+        spawned: The first pair of processes, which have been started already.
     """
 
-    def __init__(
-        self, files: Sequence[str], *, host: str | None, port: int | None, store: str | None, scratch: str
-    ) -> None:
-        self._files = list(files)
-        self._options = ServerOptions(files=self._files, host=host, port=port, store=store, scratch=scratch)
-        self._watch = Watch(files)
+    def __init__(self, options: ServerOptions, spawned: tuple[Spawned, Spawned]) -> None:
+        self._options = options
+        self._spawned: tuple[Spawned, Spawned] | None = spawned
+        self._watch = Watch(options.files)
         self._door = Door()
         self._screen = Screen()
         self._current: Crew | None = None
@@ -70,7 +65,8 @@ class Supervisor:
 
     async def _replace(self) -> None:
         """Load what is there, and serve it if it can be."""
-        crew = await Crew.start(self._files, self._options.encode())
+        crew = await Crew.of(self._spawned or spawn_both(self._options))
+        self._spawned = None
         self._crews.add(crew)
         try:
             if await self._loaded(crew):
@@ -129,7 +125,7 @@ class Supervisor:
     def _tell(self, crew: Crew, ready: Ready) -> None:
         running = Running(self._door.url, crew.of_server, crew.of_workers, ready)
         if self._shown is None:
-            self._screen.started(running, self._files, forgets=self._forgets(ready))
+            self._screen.started(running, self._options.files, forgets=self._forgets(ready))
         else:
             self._screen.reloaded(self._changed, self._ready_at - self._began)
             if running.names != self._shown.names:

@@ -8,15 +8,12 @@ tasks beside the new ones.
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Final
 
-from orchestrator_lite.dev._supervisor import Supervisor
+from orchestrator_lite.dev._server_options import ServerOptions
+from orchestrator_lite.dev._spawn import spawn_both
 
 _NEEDED: Final = ("fast_filter", "fastapi", "obstore", "pydantic_settings", "uvicorn", "watchfiles")
 
@@ -40,38 +37,12 @@ def run_dev(files: list[str], *, host: str | None = None, port: int | None = Non
     """
     _require()
     with tempfile.TemporaryDirectory(prefix="orchestrator-lite-dev-") as scratch:
-        supervisor = Supervisor(files, host=host, port=port, store=store, scratch=scratch)
-        with suppress(asyncio.CancelledError):
-            asyncio.run(_until_signalled(supervisor))
+        options = ServerOptions(files=files, host=host, port=port, store=store, scratch=scratch)
+        spawned = spawn_both(options)
+        from orchestrator_lite.dev._command import supervise
+
+        supervise(options, spawned)
     return 0
-
-
-async def _until_signalled(supervisor: Supervisor) -> None:
-    with _ended_by_signals(supervisor):
-        await supervisor.run()
-
-
-@contextmanager
-def _ended_by_signals(supervisor: Supervisor) -> Iterator[None]:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    asked = False
-
-    def ask() -> None:
-        nonlocal asked
-        if asked:
-            supervisor.hurry()
-        elif task is not None:
-            task.cancel()
-        asked = True
-
-    for number in numbers:
-        loop.add_signal_handler(number, ask)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 def _require() -> None:
