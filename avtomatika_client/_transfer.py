@@ -58,7 +58,7 @@ class Threads:
             BrokenBodyError: It raised.
         """
         with self._clock.hold():
-            future = asyncio.get_running_loop().run_in_executor(self._executor, call)
+            future = asyncio.get_running_loop().run_in_executor(self._executor, _broken, call)
             try:
                 return await asyncio.shield(future)
             except asyncio.CancelledError:
@@ -67,8 +67,6 @@ class Threads:
                 else:
                     await asyncio.wait((future,))
                 raise
-            except Exception as error:
-                raise BrokenBodyError(error) from error
 
 
 def _forget(future: asyncio.Future[T]) -> None:
