@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 GRACE: Final = 2.0
 """Seconds an application may take to end by itself once the transport is closed."""
+_THREADS: Final = 16
 _MOMENT: Final = 0.001
 """Seconds that are not waited for: less than what rounding may leave of a wait would never end."""
 _CLOSED: Final = "this client is closed"
@@ -57,6 +59,7 @@ class AsgiTransport:
         self._connections: set[_Connection] = set()
         self._watchers: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._threads = ThreadPoolExecutor(_THREADS, "avtomatika-file")  # starts none before it is used
         # A server does not know its callers' context variables.
         self._context = contextvars.copy_context()
 
@@ -78,7 +81,7 @@ class AsgiTransport:
                 await self._over(connection)
         except TimeoutError:
             if connection.reply is None:
-                connection.hang_up(_timed_out(request, timeout))
+                connection.hang_up(_sent(request).timed_out(timeout))
         except asyncio.CancelledError:
             await self._leave(connection, None if timeout is None else started + timeout)
             raise
@@ -143,6 +146,7 @@ class AsgiTransport:
         if tasks:
             await self._ended(tasks)
         self._connections.clear()
+        self._threads.shutdown(wait=False)
 
     async def _ended(self, tasks: set[asyncio.Task[None]]) -> None:
         try:
@@ -162,9 +166,10 @@ class AsgiTransport:
             raise Exchange(request, 0.0).failed(f"the request is malformed: {error}", sent=False) from error
         strike = self._faults.meet(request.method, address.path) or _NO_STRIKE
         kind = strike.fault.kind if strike.fault is not None else None
-        connection = HttpConnection(request, scope, self._clock, is_lost=kind is Kind.DROP_RESPONSE)
+        connection = HttpConnection(request, scope, self._clock, self._threads, is_lost=kind is Kind.DROP_RESPONSE)
         if kind is Kind.DUPLICATE:
-            connection.twin = twin = HttpConnection(request, http_scope(request, address), self._clock, is_lost=True)
+            again = http_scope(request, address)
+            connection.twin = twin = HttpConnection(request, again, self._clock, self._threads, is_lost=True)
             self._start(twin, self._serve(twin, strike, upkeep=request.long))
         self._start(connection, self._serve(connection, strike, upkeep=request.long))
         return connection
@@ -199,7 +204,7 @@ class AsgiTransport:
         while not connection.is_over:
             left = pieces.moved + stall - self._clock.monotonic()
             if left <= _MOMENT:
-                connection.hang_up(_timed_out(connection.request, stall))
+                connection.hang_up(_sent(connection.request).stalled())
                 return
             with suppress(TimeoutError):
                 async with self._clock.timeout(left, upkeep=connection.request.long):
@@ -207,7 +212,7 @@ class AsgiTransport:
 
     async def _leave(self, connection: HttpConnection, deadline: float | None) -> None:
         """The caller was cancelled: the exchange goes on, unless it needs the caller's own streams."""
-        if connection.request.upload is not None or connection.request.sink is not None:
+        if connection.request.in_pieces:
             connection.hang_up()
             await connection.stop_pieces()
         connection.is_left = True
@@ -224,10 +229,10 @@ class AsgiTransport:
         connection.hang_up()
 
 
-def _timed_out(request: Request, timeout: float | None) -> APITimeoutError:
+def _sent(request: Request) -> Exchange:
     exchange = Exchange(request, 0.0)
     exchange.sent = True
-    return exchange.timed_out(timeout)
+    return exchange
 
 
 def _refused(socket: SocketConnection) -> APIConnectionError:

@@ -12,6 +12,7 @@ from orchestrator_lite.testing._asgi_pieces import Pieces, WrongLengthError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from concurrent.futures import Executor
 
     from avtomatika_client.errors import APIConnectionError
     from avtomatika_client.protocol.clock import Clock
@@ -63,13 +64,16 @@ class HttpConnection:
         "twin",
     )
 
-    def __init__(self, request: Request, scope: Scope, clock: Clock, *, is_lost: bool = False) -> None:
+    def __init__(
+        self, request: Request, scope: Scope, clock: Clock, threads: Executor, *, is_lost: bool = False
+    ) -> None:
         """Make it.
 
         Args:
             request: What is asked.
             scope: The same for the application.
             clock: Whose seconds.
+            threads: Where its streams are read and written.
             is_lost: Whether the reply never reaches the caller.
         """
         self.request = request
@@ -78,8 +82,8 @@ class HttpConnection:
         self.twin: HttpConnection | None = None
         self.reply: Reply | None = None
         self.error: BaseException | None = None
-        streams = request.upload is not None or request.sink is not None or request.stall is not None
-        self.pieces = Pieces(request.upload, None if is_lost else request.sink, clock) if streams else None
+        streams = request.in_pieces or request.stall is not None
+        self.pieces = Pieces(request.upload, None if is_lost else request.sink, clock, threads) if streams else None
         self._scope = scope
         self._is_unread = True
         self._status = 0
@@ -112,6 +116,8 @@ class HttpConnection:
         """End the connection: the caller gets `error`, the application `http.disconnect`."""
         self._is_cut = True
         self._finish(error)
+        if self.pieces is not None:
+            self.pieces.halt()
         if self._gone is not None:
             self._gone.set()
 

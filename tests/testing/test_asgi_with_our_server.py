@@ -17,6 +17,7 @@ from avtomatika_worker._settings import Target
 from orchestrator_lite import Blueprint, Orchestrator
 from orchestrator_lite.testing._asgi import AsgiTransport
 from orchestrator_lite.testing._faults import Faults
+from orchestrator_lite.testing._orchestrator import VirtualOrchestrator
 from tests.conftest import run
 
 URL = "http://127.0.0.1"
@@ -116,11 +117,12 @@ def test_a_cancel_reaches_the_skill_over_the_socket():
 )
 def test_a_job_survives_a_bad_network(setting):
     async def body() -> None:
-        async with house(work) as (client, faults):
-            setting(faults)
-            job = await client.jobs.submit("flow", {"name": "Ada"})
-            assert await job.result(timeout=20) == {"message": "Hello, Ada!"}
-            faults.clear()
+        async with VirtualOrchestrator([blueprint()]) as lite:
+            async with lite.working(Worker("w", skills=[work])), lite.client() as client:
+                setting(lite.faults)
+                job = await client.jobs.submit("flow", {"name": "Ada"})
+                assert await job.result(timeout=60) == {"message": "Hello, Ada!"}
+            lite.faults.clear()
 
     run(body())
 

@@ -181,6 +181,7 @@ def test_faults_of_one_route_strike_in_the_order_they_were_set():
                 except APIConnectionError:
                     said.append("lost")
             assert said == [503, 503, "lost", 429, 200]
+            assert faults.spent == 4
 
     virtually(body)
 
@@ -205,7 +206,7 @@ def test_times_none_strikes_until_it_is_removed():
             with faults.status(503, times=None) as outage:
                 assert [(await transport.send(get(), timeout=5)).status for _ in range(5)] == [503] * 5
             assert (await transport.send(get(), timeout=5)).status == 200
-            assert (outage.struck, outage.asked, faults.unused()) == (5, 6, [])
+            assert (outage.struck, outage.asked, faults.unused(), faults.spent) == (5, 6, [], 0)
             faults.status(503, times=None)
             faults.clear()
             assert (await transport.send(get(), timeout=5)).status == 200
