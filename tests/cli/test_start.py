@@ -11,7 +11,8 @@ import avtomatika_client
 from tests.cli._command import piped
 from tests.conftest import run
 
-HEAVY = ["httpx", "httpcore", "pydantic", "rich", "tenacity", "websockets", "anyio", "avtomatika_worker"]
+# Not pydantic: typer itself loads it for some options.
+HEAVY = ["httpx", "httpcore", "rich", "tenacity", "websockets", "anyio", "avtomatika_worker"]
 HELP = """
 import sys
 from avtomatika_client._cli import main
