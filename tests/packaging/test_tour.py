@@ -135,8 +135,32 @@ def test_in_process(site):
 
 def test_plain_pytest_runs_the_tours_tests(site):
     (site.outside / "test_greet.py").write_text(FROM_THE_WHEEL + TESTS)
-    # Those of this project's own environment that a reader does not have.
-    strangers = [f"-pno:{name}" for name in ("asyncio", "randomly", "hypothesispytest", "timeout", "xdist")]
-    done = site.run("-m", "pytest", "-W", "error", "-p", "no:cacheprovider", *strangers)
+    done = _pytest(site)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 passed" in done.stdout
+
+
+def test_the_plugin_costs_those_nothing_who_do_not_use_it(site):
+    heavy = {"avtomatika_worker", "fastapi", "httpx", "pydantic", "uvicorn"}
+    test = f"import sys\n\ndef test_it():\n    assert not sys.modules.keys() & {heavy!r}\n"
+    (site.outside / "test_light.py").write_text(test)
+    done = _pytest(site, "-pno:respx", "-pno:anyio")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("gone", ["fastapi", "pydantic_settings"])
+def test_the_plugin_without_its_extra_says_what_to_install(built, venv, gone):
+    venv.install(built.wheel)
+    venv.borrow_dependencies()
+    venv.forget(gone)
+    (venv.outside / "test_it.py").write_text("def test_one(live_orchestrator): ...\n\ndef test_two(): ...\n")
+    done = _pytest(venv)
+    assert "1 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert f"`live_orchestrator` needs {gone}, which is not installed: pip install 'avtomatika-sdk[all]'" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def _pytest(venv, *options):
+    # Those of this project's own environment that a reader does not have.
+    strangers = [f"-pno:{name}" for name in ("asyncio", "randomly", "hypothesispytest", "timeout", "xdist")]
+    return venv.run("-m", "pytest", "-W", "error", "-p", "no:cacheprovider", *strangers, *options)
