@@ -129,7 +129,7 @@ class Fault:
             return f"a WebSocket was opened only {how_often}" if socket else f"the route was asked only {how_often}"
         if socket:
             return "no WebSocket was opened on the route"
-        near = get_close_matches(self.route.text, list(seen), 1)
+        near = get_close_matches(self.route.text, list(seen), 1, 0.7)
         return "the route was never asked" + (f"; {near[0]} was" if near else "")
 
     def _written(self) -> str:

@@ -10,7 +10,9 @@ import pytest
 
 from avtomatika_client._calls._flow import Request
 from avtomatika_client.errors import APIConnectionError, APITimeoutError
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite.testing._asgi import AsgiTransport
+from orchestrator_lite.testing._faults import Faults
 from tests.testing._asgi_apps import Held, Recording, get, opened, post, read, respond, virtually
 
 
@@ -338,3 +340,24 @@ def test_a_server_does_not_see_its_callers_context():
                 return await transport.send(get(), timeout=5)
 
     assert virtually(body).content == b"none"
+
+
+def test_closing_drops_what_has_not_arrived_yet():
+    app = Recording()
+
+    async def body(clock):
+        faults = Faults()
+        transport = AsgiTransport(app, clock, faults=faults)
+        faults.delay(3600)
+        calls = [asyncio.create_task(transport.send(post(), timeout=None))]
+        await clock.sleep(1)
+        calls.append(asyncio.create_task(transport.send(post(), timeout=None)))
+        await SYSTEM_CLOCK.sleep(0)
+        await transport.aclose()
+        for call in calls:
+            with pytest.raises(APIConnectionError, match="the client was closed"):
+                await call
+        assert clock.elapsed == pytest.approx(1)
+
+    virtually(body)
+    assert app.scopes == []
