@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         ValidationFailedError,
         WaitTimeout,
     )
-    from avtomatika_client.protocol.files import JobFile, UploadUrl
+    from avtomatika_client.protocol.files import JobFile
     from avtomatika_client.protocol.jobs import HistoryEvent, Job, JobStatus, ServerStatus
     from avtomatika_client.protocol.worker import WorkerRecord
 
@@ -69,7 +69,6 @@ __all__ = [
     "Retry",
     "ServerError",
     "ServerStatus",
-    "UploadUrl",
     "ValidationFailedError",
     "WaitTimeout",
     "WorkerRecord",
@@ -90,7 +89,6 @@ _HOMES = {
     "Pager": "_resources._pager",
     "Retry": "_calls._retry",
     "ServerStatus": "protocol.jobs",
-    "UploadUrl": "protocol.files",
     "WorkerRecord": "protocol.worker",
 }
 """Where the names that are no errors live."""

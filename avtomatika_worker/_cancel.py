@@ -20,11 +20,12 @@ class Reason(Enum):
 class Cancellation:
     """Set once, on the worker's loop; may be read from any thread."""
 
-    __slots__ = ("_stop", "reason")
+    __slots__ = ("_stop", "_watchers", "reason")
 
     def __init__(self) -> None:
         self.reason: Reason | None = None
         self._stop: Callable[[], object] | None = None
+        self._watchers: list[Callable[[], object]] = []
 
     @property
     def requested(self) -> bool:
@@ -37,9 +38,17 @@ class Cancellation:
             self.reason = reason
             if self._stop is not None:
                 self._stop()
+            for watcher in self._watchers:
+                watcher()
 
     def bind(self, stop: Callable[[], object]) -> None:
         """Call `stop` when the task should end; at once when that has already been said."""
         self._stop = stop
+        if self.reason is not None:
+            stop()
+
+    def watch(self, stop: Callable[[], object]) -> None:
+        """Call `stop`, too, when the task should end; at once when that has already been said."""
+        self._watchers.append(stop)
         if self.reason is not None:
             stop()

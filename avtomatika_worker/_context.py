@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from avtomatika_worker._cancel import Cancellation, Reason
-from avtomatika_worker.errors import TaskCancelled
+from avtomatika_worker.errors import NotSupportedError, TaskCancelled
+
+if TYPE_CHECKING:
+    from avtomatika_worker._files import JobFiles
 
 _task_logger = logging.getLogger("avtomatika_worker.task")
 
@@ -45,7 +48,10 @@ class Context:
         skill: The skill's name.
     """
 
-    __slots__ = ("_cancellation", "_clock", "_deadline", "_log", "_report", "attempt", "job_id", "skill", "task_id")
+    __slots__ = (
+        *("_cancellation", "_clock", "_deadline", "_files", "_log", "_report"),
+        *("attempt", "job_id", "skill", "task_id"),
+    )
 
     def __init__(
         self,
@@ -57,6 +63,7 @@ class Context:
         deadline: float | None = None,
         cancellation: Cancellation | None = None,
         report: Callable[[float, str | None], None] | None = None,
+        files: JobFiles | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Made by the worker for each task.
@@ -69,6 +76,7 @@ class Context:
             deadline: When the task must have ended, on the clock's monotonic scale.
             cancellation: Through which the task learns that it should end.
             report: Takes progress; may be called from any thread and returns at once.
+            files: The job's files.
             clock: The time.
         """
         self.task_id = task_id
@@ -78,6 +86,7 @@ class Context:
         self._deadline = deadline
         self._cancellation = cancellation or Cancellation()
         self._report = report
+        self._files = files
         self._clock = clock
         self._log: _TaskLog | None = None
 
@@ -99,6 +108,17 @@ class Context:
         if self._report is not None:
             self._report(min(1.0, max(0.0, float(fraction))), message)
         return _DONE
+
+    @property
+    def files(self) -> JobFiles:
+        """The job's files: `await ctx.files.download("input.csv")`; in plain functions `ctx.files.blocking.…`.
+
+        Raises:
+            NotSupportedError: There is no orchestrator behind this context.
+        """
+        if self._files is None:
+            raise NotSupportedError("there are no files here: this context belongs to no orchestrator")
+        return self._files
 
     def remaining(self) -> float | None:
         """Seconds until the deadline, 0 when it has passed; None when there is none."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from avtomatika_client.protocol.headers import BATCH, DRAINING, LEASES, PROTOCOL_VERSION
+from avtomatika_client.protocol.headers import BATCH, DRAINING, FILES, LEASES, PROTOCOL_VERSION
 from avtomatika_client.protocol.jobs import ServerStatus
 
 _OBJECTS_SINCE: Final = 5
@@ -45,6 +45,11 @@ class Dialect:
     def batches(self) -> bool:
         """One poll may bring several tasks."""
         return BATCH in self.features
+
+    @property
+    def files(self) -> bool:
+        """Workers may read and write the files of jobs."""
+        return FILES in self.features
 
     @property
     def skill_objects(self) -> bool:

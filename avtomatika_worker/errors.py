@@ -4,6 +4,7 @@
     ├── SkillError                    a task failed: carries the protocol's code
     │   ├── TransientError            trying again may help
     │   ├── PermanentError            trying again will not help
+    │   │   └── NotSupportedError     this orchestrator does not offer what the skill asked for
     │   ├── InvalidInputError         the parameters are wrong
     │   ├── ResourceExhaustedError    memory, disk, quota: another worker may do better
     │   ├── DependencyError           something the skill stands on is broken
@@ -34,6 +35,7 @@ __all__ = [
     "IdentityTakenError",
     "IntegrityMismatchError",
     "InvalidInputError",
+    "NotSupportedError",
     "PermanentError",
     "ResourceExhaustedError",
     "SecurityError",
@@ -72,6 +74,10 @@ class PermanentError(SkillError):
     """The task failed; trying again will not help."""
 
     code = ErrorCode.PERMANENT
+
+
+class NotSupportedError(PermanentError):
+    """This orchestrator does not offer what the skill asked for."""
 
 
 class InvalidInputError(SkillError):

@@ -111,17 +111,15 @@ def listed(session: Session, ref: JobRef, timeout: Timeout = UNSET) -> Flow[list
     return parse(_FILES.validate_json, reply, request)
 
 
-def upload_url(
-    session: Session, ref: JobRef, name: str, expires_in: float, timeout: Timeout = UNSET
-) -> Flow[UploadUrl]:
-    """A URL to which anyone can put a file of a job."""
+def upload_url(session: Session, ref: JobRef, name: str, expires_in: float, timeout: Timeout = UNSET) -> Flow[str]:
+    """A URL to which whoever holds it can put a file of a job."""
     query = f"upload?filename={quote(checked_name(name), safe='')}&expires_in={int(expires_in)}"
     budget = session.budget(timeout)
     try:
         request, reply = yield from versioned_call(session, "GET", ref.prefix, _path(ref, query), budget, optional=True)
     except APIStatusError as error:
         _refused(error)
-    return parse(UploadUrl.model_validate_json, reply, request)
+    return parse(UploadUrl.model_validate_json, reply, request).url
 
 
 def upload(session: Session, ref: JobRef, name: str, body: Body, timeout: Timeout = UNSET) -> Flow[None]:

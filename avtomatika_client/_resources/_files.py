@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from avtomatika_client._link import AsyncCaller, SyncCaller
     from avtomatika_client._progress import OnProgress
     from avtomatika_client.protocol.clock import Clock
-    from avtomatika_client.protocol.files import JobFile, UploadUrl
+    from avtomatika_client.protocol.files import JobFile
 
 T = TypeVar("T")
 
@@ -61,8 +61,8 @@ class Files:
         self._caller.run(calls.upload(self._session, self._ref, name, body, timeout))
         progress.end()
 
-    def upload_url(self, name: str, expires_in: float = 600, *, timeout: Timeout = UNSET) -> UploadUrl:
-        """A URL with which anyone can put the file, without a token: `PUT` the bytes to its `url`.
+    def upload_url(self, name: str, expires_in: float = 600, *, timeout: Timeout = UNSET) -> str:
+        """A URL to which whoever holds it can `PUT` the file's bytes, without a token.
 
         Args:
             name: The file's name within the job.
@@ -188,8 +188,8 @@ class AsyncFiles:
         await self._caller.run(calls.upload(self._session, self._ref, name, body, timeout))
         progress.end()
 
-    async def upload_url(self, name: str, expires_in: float = 600, *, timeout: Timeout = UNSET) -> UploadUrl:
-        """A URL with which anyone can put the file, without a token: `PUT` the bytes to its `url`.
+    async def upload_url(self, name: str, expires_in: float = 600, *, timeout: Timeout = UNSET) -> str:
+        """A URL to which whoever holds it can `PUT` the file's bytes, without a token.
 
         Args:
             name: The file's name within the job.

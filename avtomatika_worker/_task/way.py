@@ -13,6 +13,7 @@ from avtomatika_client.protocol.worker import ErrorCode, Task
 from avtomatika_worker._cancel import Reason
 from avtomatika_worker._context import Context
 from avtomatika_worker._executors import Executors
+from avtomatika_worker._files import Depot, JobFiles
 from avtomatika_worker._journal import Finished, Journal
 from avtomatika_worker._running import Execution
 from avtomatika_worker._skill import Skill
@@ -48,12 +49,13 @@ class Workshop:
     draining: Callable[[], bool]
 
 
-async def walk(execution: Execution, shop: Workshop, report: Report) -> Finished:
+async def walk(execution: Execution, shop: Workshop, depot: Depot, report: Report) -> Finished:
     """Take a task all its way; whatever happens on it is in the result.
 
     Args:
         execution: The task.
         shop: What the stages work with.
+        depot: Where the orchestrator keeps files.
         report: Takes progress; may be called from any thread.
     """
     task, server = execution.task, execution.server
@@ -69,20 +71,29 @@ async def walk(execution: Execution, shop: Workshop, report: Report) -> Finished
     # What a skill and its blueprint allow counts from its start, the task's deadline does not wait for a slot.
     allowed = _least(skill.timeout, task.timeout_seconds)
     seconds = _least(allowed, None if must_end is None else must_end - shop.clock.monotonic())
+    files = JobFiles(depot, task.job_id, execution.cancellation)
     try:
-        arguments = skill.plan.bind(task.params, _context(execution, skill, seconds, shop.clock, report))
+        arguments = skill.plan.bind(task.params, _context(execution, skill, seconds, shop.clock, report, files))
     except InvalidInputError as error:
         _leave(execution, own, shop.slots)
         return failed_by(task, server, error)
     execution.started = True
     code = shop.executors.start(skill, arguments, execution.cancellation)
     code.add_done_callback(lambda _: _leave(execution, own, shop.slots))
-    outcome = await execute(code, execution.given_up, execution.cancellation, seconds, shop.clock)
+    try:
+        outcome = await execute(code, execution.given_up, execution.cancellation, seconds, shop.clock)
+    finally:
+        await files.close(code)
     return encode(execution.task, server, outcome, execution.cancellation.reason, skill.retry_on)
 
 
 def _context(
-    execution: Execution, skill: Skill[..., Any], seconds: float | None, clock: Clock, report: Report
+    execution: Execution,
+    skill: Skill[..., Any],
+    seconds: float | None,
+    clock: Clock,
+    report: Report,
+    files: JobFiles,
 ) -> Context:
     task = execution.task
     return Context(
@@ -93,6 +104,7 @@ def _context(
         deadline=None if seconds is None else clock.monotonic() + seconds,
         cancellation=execution.cancellation,
         report=lambda fraction, message: report(execution.task, fraction, message),
+        files=files,
         clock=clock,
     )
 

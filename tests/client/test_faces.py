@@ -13,6 +13,7 @@ import pytest
 
 import avtomatika_client
 from avtomatika_client import AsyncClient, AsyncJobHandle, AsyncPager, Client, ClientBoundToOtherLoop, JobHandle, Pager
+from avtomatika_client._resources._files import AsyncFiles, Files
 from avtomatika_client._resources._jobs import AsyncJobs, Jobs
 from avtomatika_client._resources._workers import AsyncWorkers, Workers
 from tests.client._peer import STATUS, reply
@@ -22,6 +23,7 @@ PAIRS = [
     (Client, AsyncClient),
     (Jobs, AsyncJobs),
     (JobHandle, AsyncJobHandle),
+    (Files, AsyncFiles),
     (Workers, AsyncWorkers),
     (Pager, AsyncPager),
 ]
