@@ -8,13 +8,14 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from avtomatika_client.protocol import headers
 from orchestrator_lite.dev._orders import Loaded, Ready
 
 BOLD, DIM, RED, GREEN = "1", "2", "31", "32"
-LONGEST = 500
+_HERE: Final = Path.cwd()  # once: the folder may be moved away meanwhile
+LONGEST: Final = 500
 """Characters of an error that are shown."""
 
 
@@ -109,12 +110,12 @@ def commands(running: Running) -> list[str]:
 def shown(file: str) -> str:
     """A path as short as it can be said from here."""
     path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+    return str(path.relative_to(_HERE)) if path.is_relative_to(_HERE) else file
 
 
 def one_line(text: str) -> str:
     """Text of others on one line, paths from here."""
-    joined = " ".join(text.split()).replace(f"{Path.cwd()}{os.sep}", "")
+    joined = " ".join(text.split()).replace(f"{_HERE}{os.sep}", "")
     return joined if len(joined) <= LONGEST else f"{joined[:LONGEST]} …"
 
 

@@ -11,18 +11,18 @@ from typing import Final
 from avtomatika_client.protocol.errors import AvtomatikaError
 from avtomatika_client.protocol.jobs import FINAL_STATUSES
 from orchestrator_lite import Orchestrator, Settings
-from orchestrator_lite._binding import lend
+from orchestrator_lite._binding import ListenError, lend
 from orchestrator_lite._cli._loop import fast_loop
 from orchestrator_lite._cli._options import UsageError, settings_of
 from orchestrator_lite._loading import NO_BLUEPRINT, LoadError, defined, load_file, unique
-from orchestrator_lite.blueprint import Blueprint
+from orchestrator_lite.blueprint import Blueprint, BlueprintError
 from orchestrator_lite.dev._example import served
 from orchestrator_lite.dev._leash import Leash
 from orchestrator_lite.dev._logs import show_logs
 from orchestrator_lite.dev._modules import import_fresh, own_folders
 from orchestrator_lite.dev._orders import Broken, Fatal, Loaded, Ready
 from orchestrator_lite.dev._server_options import ServerOptions
-from orchestrator_lite.store import Store, StoreError, open_store
+from orchestrator_lite.store import Store, open_store
 
 FOLDER: Final = ".orchestrator-lite"
 
@@ -35,34 +35,46 @@ class _Place:
     state: Path
 
 
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """What is served, and where its jobs are."""
+
+    orchestrator: Orchestrator
+    store: Store
+    url: str
+
+
 def main() -> None:
-    """Serve as the arguments say; every end but an error of ours is told to the parent."""
+    """Serve as the arguments say; what goes wrong is told to the parent."""
     leash = Leash.of(sys.argv[1])
     options = ServerOptions.decode(sys.argv[2])
     show_logs()
+    import_fresh(options.files)
     try:
         settings = settings_of({"host": options.host, "port": options.port, "store": options.store})
-        place = _place(options, settings)
-        durability = settings.durability if "durability" in settings.model_fields_set else "process"
-        store = open_store(place.url, durability=durability)
-        orchestrator = _loaded(leash, options, settings, place, store)
-        if orchestrator is None:
+        site = _site(leash, options, settings)
+        if site is None:
             return
         leash.go()
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
-            runner.run(_serve(leash, orchestrator, store, place, settings.host))
+            runner.run(_serve(leash, site))
     except AvtomatikaError as error:
         leash.say(Fatal(str(error)))
 
 
-def _loaded(
-    leash: Leash, options: ServerOptions, settings: Settings, place: _Place, store: Store
-) -> Orchestrator | None:
-    import_fresh(options.files)
+def _site(leash: Leash, options: ServerOptions, settings: Settings) -> _Site | None:
+    """What the files define, ready to be served; None, and the parent knows why, if they cannot be loaded."""
     try:
         blueprints = _blueprints(options.files)
-        orchestrator = Orchestrator(blueprints, store=store, settings=settings)
     except AvtomatikaError as error:
+        leash.say(Broken(str(error), own_folders(options.files)))
+        return None
+    place = _place(options, settings)
+    durability = settings.durability if "durability" in settings.model_fields_set else "process"
+    store = open_store(place.url, durability=durability)
+    try:
+        orchestrator = Orchestrator(blueprints, store=store, settings=settings)
+    except BlueprintError as error:
         leash.say(Broken(str(error), own_folders(options.files)))
         return None
     leash.say(
@@ -75,7 +87,7 @@ def _loaded(
             blueprints=[served(blueprint) for blueprint in blueprints],
         )
     )
-    return orchestrator
+    return _Site(orchestrator, store, place.url)
 
 
 def _blueprints(files: list[str]) -> list[Blueprint]:
@@ -93,7 +105,7 @@ def _place(options: ServerOptions, settings: Settings) -> _Place:
     if "store" in settings.model_fields_set:
         return _Place(settings.store, folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         ignored = folder / ".gitignore"
         if not ignored.exists():
             ignored.write_text("*\n")
@@ -105,18 +117,18 @@ def _place(options: ServerOptions, settings: Settings) -> _Place:
     return _Place(f"sqlite:///{folder / 'dev.db'}", folder)
 
 
-async def _serve(leash: Leash, orchestrator: Orchestrator, store: Store, place: _Place, host: str) -> None:
+async def _serve(leash: Leash, site: _Site) -> None:
     stop = asyncio.Event()
     leash.listen(lambda _: stop.set())
     door = leash.door
     if door is None:
-        raise StoreError("the server was sent without its socket")
-    port = door.getsockname()[1]
+        raise ListenError("the server was sent without its socket")
+    host, port = site.orchestrator.settings.host, door.getsockname()[1]
     lend(host, port, door)
-    async with orchestrator.listening(port=port, host=host):
-        counts = await store.counts()
+    async with site.orchestrator.listening(port=port, host=host):
+        counts = await site.store.counts()
         unfinished = sum(number for status, number in counts.jobs.items() if status not in FINAL_STATUSES)
-        leash.say(Ready(orchestrator.is_development, place.url, unfinished))
+        leash.say(Ready(site.orchestrator.is_development, site.url, unfinished))
         await stop.wait()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 from orchestrator_lite.dev._server_options import ServerOptions
@@ -37,7 +38,9 @@ def run_dev(files: list[str], *, host: str | None = None, port: int | None = Non
     """
     _require()
     with tempfile.TemporaryDirectory(prefix="orchestrator-lite-dev-") as scratch:
-        options = ServerOptions(files=files, host=host, port=port, store=store, scratch=scratch)
+        options = ServerOptions(
+            files=[str(Path(file).absolute()) for file in files], host=host, port=port, store=store, scratch=scratch
+        )
         spawned = spawn_both(options)
         from orchestrator_lite.dev._command import supervise
 

@@ -1,0 +1,3 @@
+"""`orchestrator-lite dev` as a real command."""
+
+from __future__ import annotations
