@@ -8,6 +8,7 @@ clock may go on.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import shutil
 import tempfile
@@ -31,6 +32,8 @@ from orchestrator_lite.files._told import told
 if TYPE_CHECKING:
     from obstore import GetResult
     from obstore.store import LocalStore
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -264,7 +267,11 @@ class Files:
                     folder = Path(tempfile.mkdtemp(prefix="orchestrator-lite-"))
                     # it goes with the server, with the last that knows of it, or with the process
                     self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-                disk = Disk(folder, durable=self._durable)
+                try:
+                    disk = Disk(folder, durable=self._durable)
+                except OSError as error:
+                    log.error("the folder for files %s cannot be used: %s", folder, error.strerror)
+                    raise
                 self._ready = disk, LocalStore(disk.root)
             return self._ready
 

@@ -1,0 +1,143 @@
+"""What may be a file's name, how it lies on the disk, and what a range asks for."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import PurePosixPath, PureWindowsPath
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from orchestrator_lite.files import FileNameError, SpanError
+from orchestrator_lite.files._names import address, checked, from_disk, named, on_disk
+from orchestrator_lite.files._spans import Span, parse_span
+
+WRONG = {
+    "": "empty",
+    "/etc/passwd": "relative",
+    "C:/x": "relative",
+    "c:x": "relative",
+    "..": "segment",
+    "a/../b": "segment",
+    "a/..": "segment",
+    "../a": "segment",
+    "./a": "segment",
+    "a/./b": "segment",
+    "a//b": "segment",
+    "a/": "segment",
+    "a\\b": "backslash",
+    "..\\b": "backslash",
+    "a\x00b": "control",
+    "a\nb": "control",
+    "a\x7f": "control",
+    "a\x85b": "control",
+    "a\u2028b": "control",
+    "a.": "dot or a space",
+    "a /b": "dot or a space",
+    "...": "dot or a space",
+    "a\ufffd": "UTF-8",
+    "b\ud800": "UTF-8",
+    "x" * 256: "255 bytes",
+    "é" * 128: "255 bytes",
+    "%" * 86: "255 bytes",
+    "/".join(["x" * 200] * 6): "1024 bytes",
+}
+
+RIGHT = [
+    "a",
+    "x" * 255,
+    "é" * 127,
+    "отчёт/2024 год.pdf",
+    "日本/語.txt",
+    ".hidden",
+    "a#1",
+    "100%",
+    "con",
+    "NUL.txt",
+    "at:b?.c",
+]
+
+
+@pytest.mark.parametrize(("name", "word"), WRONG.items(), ids=range(len(WRONG)))
+def test_what_is_no_name_is_refused_with_the_reason(name, word):
+    with pytest.raises(FileNameError, match=word) as caught:
+        checked(name)
+    assert str(caught.value).startswith("filename: ")
+    assert name not in str(caught.value) or len(name) < 4
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_names_come_back_from_the_disk_as_they_were(name):
+    assert checked(name) == name
+    assert from_disk(on_disk(name)) == name
+
+
+@given(st.text(max_size=60))
+def test_no_name_leads_out_of_its_folder_on_any_system(name):
+    try:
+        kept = checked(name)
+    except FileNameError:
+        return
+    segments = on_disk(kept)
+    assert from_disk(segments) == kept
+    for segment in segments:
+        assert segment not in {"", ".", ".."}
+        assert len(segment.encode()) <= 255
+        assert not set(segment) & set('<>:"|?*\\/\x00#')
+        assert not PureWindowsPath(segment).is_reserved()
+    path = "/".join(["root", *segments])
+    assert PurePosixPath(path).parts == PureWindowsPath(path).parts == ("root", *segments)
+
+
+@given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
+def test_two_names_never_share_a_place(one, other):
+    try:
+        kept = [checked(one), checked(other)]
+    except FileNameError:
+        return
+    assert (kept[0] == kept[1]) == (on_disk(kept[0]) == on_disk(kept[1]))
+
+
+def test_names_that_look_the_same_are_the_same():
+    composed = "é.txt"
+    decomposed = unicodedata.normalize("NFD", composed)
+    assert composed != decomposed
+    assert checked(decomposed) == composed
+    assert checked("A.txt") != checked("a.txt")
+
+
+def test_an_address_names_a_file_of_its_own_job_alone():
+    assert named("j1", "in/a.txt") == "in/a.txt"
+    assert named("j1", address("j1", "in/a.txt")) == "in/a.txt"
+    for other in (address("j2", "a.txt"), "s3://elsewhere/jobs/j1/a.txt", "file:///etc/passwd", "https://a/b"):
+        with pytest.raises(FileNameError, match="this job"):
+            named("j1", other)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "size", "span"),
+    [
+        (None, 10, None),
+        ("bytes=0-3", 10, Span(0, 4)),
+        ("bytes=4-", 10, Span(4, 10)),
+        ("bytes=-3", 10, Span(7, 10)),
+        ("bytes=-30", 10, Span(0, 10)),
+        ("bytes=8-100", 10, Span(8, 10)),
+        ("bytes=0-0,5-6", 10, None),
+        ("bytes=5-2", 10, None),
+        ("bytes=-", 10, None),
+        ("lines=1-2", 10, None),
+        ("bytes=a-b", 10, None),
+        ("bytes=0-9" + "9" * 30, 10, None),
+    ],
+)
+def test_a_range_is_the_part_it_names_or_nothing_of_ours(wanted, size, span):
+    assert parse_span(wanted, size) == span
+
+
+@pytest.mark.parametrize(("wanted", "size"), [("bytes=10-", 10), ("bytes=-0", 10), ("bytes=0-0", 0), ("bytes=-5", 0)])
+def test_a_range_beyond_the_file_holds_no_byte(wanted, size):
+    with pytest.raises(SpanError) as caught:
+        parse_span(wanted, size)
+    assert caught.value.size == size
