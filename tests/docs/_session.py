@@ -12,12 +12,14 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from tests.docs._terminals import Terminals
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from tests.docs._page import Block, Command
+    from tests.docs._terminals import Terminal
 
 SHOWN_PORT = "8080"
 PYTEST_AS_INSTALLED = "-W error -p no:cacheprovider -p no:asyncio -p no:randomly -p no:hypothesispytest -p no:timeout"
@@ -85,13 +87,22 @@ class Session:
         line = self._with_port(command.line)
         assert not re.match(r"(?:cd|export)\b", line), f"{block.where}: `{line}` would not last until the next line"
         if Terminals.stays(line):
-            assert not command.output.strip(), f"{block.where}: `{line}` stays; what it prints is not looked at"
-            self._terminals.leave_running(block.where, line, self._environment())
+            terminal = self._terminals.leave_running(block.where, line, self._environment())
+            self._says(terminal, self._with_port(command.output))
             return
         done = self._run(["bash", "-c", line])
         assert done.returncode == 0, f"{block.where}: `{line}` ended with {done.returncode}\n{done.stdout}"
         expected = self._with_port(command.output)
         assert _matches(expected, done.stdout), f"{block.where}: `{line}`\nshown:\n{expected}\ngot:\n{done.stdout}"
+
+    @staticmethod
+    def _says(terminal: Terminal, expected: str) -> None:
+        """Wait until what stays has said what is shown; it may go on after that."""
+        for _ in range(200):
+            if _matches(f"{expected.rstrip()}…" if expected.strip() else "", terminal.said()):
+                return
+            SYSTEM_CLOCK.sleep_blocking(0.05)
+        raise AssertionError(f"{terminal.where}: shown:\n{expected}\n{terminal.told()}")
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -33,9 +33,13 @@ class Terminal:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def told(self) -> str:
+    def said(self) -> str:
         """Everything it has said."""
-        return f"`{self.line}` said:\n{self.log.read_text(encoding='utf-8', errors='replace')}"
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def told(self) -> str:
+        """The same for a message."""
+        return f"`{self.line}` said:\n{self.said()}"
 
 
 class Terminals:
@@ -53,7 +57,7 @@ class Terminals:
         words = [word for word in _words(line) if not _is_assignment(word)]
         return tuple(words[:2]) in STAYS and "--help" not in words
 
-    def leave_running(self, where: str, line: str, environment: dict[str, str]) -> None:
+    def leave_running(self, where: str, line: str, environment: dict[str, str]) -> Terminal:
         """Start a command that stays; a server is ready when this returns."""
         words = _words(line)
         given = dict(word.split("=", 1) for word in words if _is_assignment(word))
@@ -71,9 +75,11 @@ class Terminals:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
             )
-        self._open.append(Terminal(where, line, process, log))
+        terminal = Terminal(where, line, process, log)
+        self._open.append(terminal)
         if program == "orchestrator-lite":
-            self._wait_for_server(self._open[-1])
+            self._wait_for_server(terminal)
+        return terminal
 
     def told(self) -> str:
         """What all of them have said."""

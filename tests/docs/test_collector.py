@@ -174,6 +174,11 @@ def test_ctrl_c_stops_what_runs_and_another_can_take_its_place(tmp_path):
     _play(tmp_path, f"{FLOW}{SERVE}{UP}\n<!-- ctrl-c -->\n{DOWN}{SERVE}{UP}")
 
 
+def test_what_a_server_is_shown_to_say_it_must_say(tmp_path):
+    shown = SERVE.replace("\n```\n", "\n… listening on http://127.0.0.1:8080\n… development mode…\n```\n")
+    _play(tmp_path, f"{FLOW}{shown}")
+
+
 def test_a_server_that_does_not_start_fails_with_what_it_said(tmp_path):
     with pytest.raises(AssertionError, match=r"server ended(?s:.*)no-such-file.py"):
         _play(tmp_path, "```console\n$ orchestrator-lite serve no-such-file.py\n```\n")

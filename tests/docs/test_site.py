@@ -198,9 +198,8 @@ def _broken(tmp_path: Path, page: str, nav: str = "") -> str:
     (tmp_path / "docs" / "other.md").write_text("# Other\n")
     config = tmp_path / "mkdocs.yml"
     hook = ROOT / "docs" / "_tools" / "hooks.py"
-    config.write_text(
-        f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: docs\nexclude_docs: ''\nhooks: [{hook}]\nwatch: []\nplugins: []\n{nav}"
-    )
+    plain = "docs_dir: docs\nexclude_docs: ''\nwatch: []\nplugins: []\n"
+    config.write_text(f"INHERIT: {ROOT / 'mkdocs.yml'}\nhooks: [{hook}]\n{plain}{nav}")
     done = _build(config, tmp_path / "site")
     assert done.returncode == 1
     return done.stderr
