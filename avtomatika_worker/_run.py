@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from typing import Final
 from uuid import uuid4
 
@@ -203,23 +202,36 @@ def default_transport() -> AsyncTransport:
     return HttpxTransport(fast=True)
 
 
-@asynccontextmanager
-async def running(definition: Definition, options: RunOptions) -> AsyncIterator[Run]:
-    """Run a worker beside the caller's own code; it is drained at the end.
+class running:  # noqa: N801 - it reads as what it does
+    """Run a worker beside the caller's own code: `async with running(…) as run:`; it is drained at the end.
 
     Raises:
         WorkerConfigError: The settings cannot work, or another process has this identity.
         SupersededError: A newer start of this worker has taken over.
     """
-    run = Run(definition, options)
-    serving = asyncio.create_task(run.serve())
-    started = asyncio.create_task(run.started.wait())
-    try:
-        await asyncio.wait((serving, started), return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            await serving
-        yield run
-    finally:
-        started.cancel()
-        run.request_stop()
-        await serving
+
+    # A class, not an async generator: one that is left open must not be closed by the loop behind its owner's back.
+    def __init__(self, definition: Definition, options: RunOptions) -> None:
+        self._definition = definition
+        self._options = options
+        self._run: Run
+        self._serving: asyncio.Task[None]
+
+    async def __aenter__(self) -> Run:
+        self._run = run = Run(self._definition, self._options)
+        self._serving = asyncio.create_task(run.serve())
+        started = asyncio.create_task(run.started.wait())
+        try:
+            await asyncio.wait((self._serving, started), return_when=asyncio.FIRST_COMPLETED)
+            if self._serving.done():
+                await self._serving
+        except BaseException:
+            await self.__aexit__()
+            raise
+        finally:
+            started.cancel()
+        return run
+
+    async def __aexit__(self, *_: object) -> None:
+        self._run.request_stop()
+        await self._serving

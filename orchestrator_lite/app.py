@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -70,7 +70,6 @@ class Orchestrator:
         self._look_again = LATEST
         self._guests: list[InsideClient | InsideWorkers] = []
         self._url: str | None = None
-        self._stack: AsyncExitStack | None = None
 
     def add(self, blueprint: Blueprint) -> None:
         """Serve a blueprint from now on.
@@ -133,18 +132,14 @@ class Orchestrator:
 
     async def __aenter__(self) -> Self:
         """Run in this process, without a socket."""
-        stack = AsyncExitStack()
-        await stack.enter_async_context(self._running(Access(self.settings, loopback=True)))
-        self._stack = stack
+        await self._start(Access(self.settings, loopback=True))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop."""
-        stack, self._stack = self._stack, None
-        if stack is not None:
-            await stack.aclose()
+        await self._stop()
 
     def client(
         self, *, client_token: str | None = None, timeout: float | None = 30.0, retries: int | Retry = 2
@@ -217,21 +212,29 @@ class Orchestrator:
 
     @asynccontextmanager
     async def _running(self, access: Access) -> AsyncIterator[Core]:
-        site = self._site
+        core = await self._start(access)
+        try:
+            yield core
+        finally:
+            await self._stop()
+
+    async def _start(self, access: Access) -> Core:
         core = Core(
             self._store,
             self._clock,
-            site.blueprints,
+            self._site.blueprints,
             handler_limit=self.settings.handler_time_limit,
             look_again=self._look_again,
             files=self._files(),
         )
-        async with core.running():
-            site.core, site.access = core, access
-            try:
-                yield core
-            finally:
-                site.core = None
+        await core.start()
+        self._site.core, self._site.access = core, access
+        return core
+
+    async def _stop(self) -> None:
+        core, self._site.core = self._site.core, None
+        if core is not None:
+            await core.stop()
 
     def _files(self) -> Files:
         settings, store = self.settings, self._store_url

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
@@ -57,6 +57,7 @@ class Core:
         self.files = Files(clock=clock) if files is None else files
         self.channels = Channels(clock)
         self._look_again = look_again
+        self._open = AsyncExitStack()
         self._leases = LeaseBook()
         self._dispatcher = Dispatcher(clock)
         self._watchers = Watchers()
@@ -72,12 +73,17 @@ class Core:
         )
         self.desk = Desk(store, clock, self._runner, Workers(store), self._dispatcher, self._leases)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Open the store, take up what was left, and drive jobs until the end of the block."""
-        await self.files.open()
-        await self.store.open()
-        try:
+    async def start(self) -> None:
+        """Open the store, take up what was left, and drive jobs until `stop`.
+
+        Raises:
+            StoreError: The store cannot be opened; everything is closed again then.
+        """
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.files.close)
+            await self.files.open()
+            stack.push_async_callback(self.store.close)
+            await self.store.open()
             await self.desk.workers.open()
             await self.desk.restore()
             keeper = Timekeeper(
@@ -90,18 +96,21 @@ class Core:
             )
             self._runner.timekeeper = keeper
             ticking = asyncio.create_task(keeper.run(), name="timekeeper")
-            try:
-                await self._runner.resume()
-                yield
-            finally:
-                self.let_go()
-                await self.channels.close()
-                await _ended(ticking)
-                await self._runner.close()
-                await self.desk.write_renewals()
-        finally:
-            await self.files.close()
-            await self.store.close()
+            stack.push_async_callback(self._wind_up, ticking)
+            await self._runner.resume()
+            self._open = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Answer everybody, finish what was begun and close the store; does nothing the second time."""
+        stack, self._open = self._open, AsyncExitStack()
+        await stack.aclose()
+
+    async def _wind_up(self, ticking: asyncio.Task[None]) -> None:
+        self.let_go()
+        await self.channels.close()
+        await _ended(ticking)
+        await self._runner.close()
+        await self.desk.write_renewals()
 
     def let_go(self) -> None:
         """Answer everybody who waits: the server stops."""

@@ -112,6 +112,11 @@ class VirtualClock(Clock):
             self._elapsed = guide.elapsed
             guide.loop.release()
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether a loop follows it."""
+        return self._guide is not None
+
     def _installed(self) -> _Guide:
         if self._guide is None:
             raise ClockError("this clock is not in use: it belongs to an orchestrator that has ended or not begun")
@@ -143,7 +148,7 @@ class _Guide:
     @property
     def elapsed(self) -> float:
         """Seconds since the clock's beginning."""
-        return self.loop.time - self._zero
+        return round(self.loop.time - self._zero, 9)
 
     async def travel(self, distance: float) -> None:
         """Move time on by so much, and no farther."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
@@ -77,6 +77,8 @@ class VirtualOrchestrator(Orchestrator):
         self._task: asyncio.Task[Any] | None = None
         self._closed = False
         self._diagnosis: asyncio.Task[None] | None = None
+        self._closer: AsyncGenerator[None] | None = None
+        self._left: list[str] = []
         store = SqliteStore(None, inline=True, clock=self.clock)
         super().__init__(blueprints, store=store, settings=settings or TestSettings(), clock=self.clock)
         self._look_again = math.inf
@@ -119,19 +121,33 @@ class VirtualOrchestrator(Orchestrator):
 
     def problems(self) -> list[str]:
         """What the test left behind, one line each."""
-        left = [
+        return [*(self._left or self._told_of_guests()), *self.faults.unused()]
+
+    def _told_of_guests(self) -> list[str]:
+        return [
             f"{guest} was still running when the test ended: use `async with orchestrator.working(worker):`"
             if isinstance(guest, InsideWorkers)
             else f"{guest} was still open when the test ended: use `async with orchestrator.client() as client:`"
             for guest in self._guests
         ]
-        return [*left, *self.faults.unused()]
 
     async def close_in_loop(self) -> None:
         """End everything, on the loop it runs on; does nothing the second time."""
-        if self._closed:
-            return
         self._closed = True
+        closer, self._closer = self._closer, None
+        if closer is not None:
+            await closer.aclose()
+
+    async def _until_closed(self) -> AsyncGenerator[None]:
+        """Ends the server when it is closed, by us or by a loop that ends: loops close their async generators."""
+        try:
+            yield
+        finally:
+            self._closed = True
+            await self._end()
+
+    async def _end(self) -> None:
+        self._left = self._told_of_guests()
         for guest in list(self._guests):
             with suppress(Exception):
                 await guest.__aexit__(None, None, None)
@@ -145,14 +161,12 @@ class VirtualOrchestrator(Orchestrator):
     def close(self) -> None:
         """End everything from outside, when its loop stands still or is closed."""
         loop = self._loop
-        if self._closed or loop is None:
-            self._closed = True
-            return
-        if loop.is_closed():
-            self._closed = True
+        self._closed = True
+        if loop is not None and not loop.is_closed():
+            loop.run_until_complete(self.close_in_loop())
+        elif self.clock.is_installed:  # the loop was closed without a word
             self.clock.uninstall()
-            return
-        loop.run_until_complete(self.close_in_loop())
+            _driven(self._store.close())
 
     async def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._task = TEST_TASK.get() or asyncio.current_task()
@@ -163,6 +177,8 @@ class VirtualOrchestrator(Orchestrator):
         except BaseException:
             self.clock.uninstall()
             raise
+        self._closer = self._until_closed()
+        await anext(self._closer)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -196,3 +212,9 @@ class VirtualOrchestrator(Orchestrator):
         ended = sum(guest.give_up(error) for guest in self._guests if isinstance(guest, InsideClient))
         if not ended and self._task is not None and not self._task.done():
             self._task.cancel()
+
+
+def _driven(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run what needs no loop, such as closing a store that works inline."""
+    with suppress(StopIteration):
+        coroutine.send(None)
