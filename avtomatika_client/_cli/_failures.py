@@ -35,6 +35,7 @@ _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (NotFoundError, NOT_FOUND),
     (ValidationFailedError, USAGE),
     (ValueError, USAGE),
+    (OSError, USAGE),
 )
 """The first that fits counts; whatever is not here is a server that gives no useful answer."""
 
@@ -87,4 +88,6 @@ def _text(error: BaseException, url: str) -> str:
         return error.message
     if isinstance(error, APIStatusError):
         return f"{url} answers {error.status}: {error.message}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

@@ -1,4 +1,4 @@
-"""The JSON object a job begins with: from the command line, a file or standard input."""
+"""What a job begins with: a JSON object from the command line, a file or standard input; and files."""
 
 from __future__ import annotations
 
@@ -32,6 +32,28 @@ def initial_data(given: str | None) -> dict[str, JSON]:
         raise Stop(USAGE, f"{source} is nested too deeply.") from None
     if not isinstance(found, dict):
         raise Stop(USAGE, f"{source} must be a JSON object, such as {{}}, and is {_kind(found)}.")
+    return found
+
+
+def files(given: list[str]) -> dict[str, Path]:
+    """The files that were given, by their names within the job: `NAME=PATH`, or `PATH` under its own name.
+
+    Raises:
+        Stop: One cannot be read, or two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for one in given:
+        name, is_named, path = one.partition("=")
+        file = Path(path if is_named else one)
+        name = name if is_named else file.name
+        if name in found:
+            raise Stop(USAGE, f"Two files are named {name!r}: write --file NAME=PATH to name one otherwise.")
+        try:
+            file.open("rb").close()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise Stop(USAGE, f"The file {str(file)!r} cannot be read: {why}.") from None
+        found[name] = file
     return found
 
 

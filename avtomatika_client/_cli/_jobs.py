@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from avtomatika_client._cli import _show
-from avtomatika_client._cli._failures import ENDED_OTHERWISE, INTERRUPTED, NOT_FOUND, TIMED_OUT, Stop
+from avtomatika_client._cli._ending import state_of, wait_for_cancellation, wait_for_result
+from avtomatika_client._cli._failures import ENDED_OTHERWISE, NOT_FOUND, Stop
 from avtomatika_client._cli._options import (
     ApiVersion,
     AsJson,
+    DispatchTimeout,
+    Endpoint,
+    Files,
     Given,
     JobId,
+    ResultTimeout,
     Timeout,
     Token,
     Url,
     Wait,
+    WebhookUrl,
     connected,
     given,
-    seconds,
 )
-from avtomatika_client.errors import APIStatusError, ConflictError, NotFoundError, WaitTimeout
-from avtomatika_client.protocol.errors import AvtomatikaError
+from avtomatika_client.errors import APIStatusError, ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from avtomatika_client._client import Client
     from avtomatika_client._resources._handle import JobHandle
-    from avtomatika_client.protocol.jobs import Job
 
-ABSENT = frozenset({404, 405})
+_ABSENT = frozenset({404, 405})
 """How servers say that something is not there; the second one where an id is no part of a path."""
 
 _LONGEST_PAGE = 500
-_LAST_LOOK = 2.0
-"""Seconds for what is said of a job whose wait has ended."""
 
 app = typer.Typer(help="Submit jobs, look at them, cancel them.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -52,35 +53,22 @@ def submit(
     ] = None,
     wait: Wait = False,
     timeout: Timeout = None,
-    webhook_url: Annotated[
-        str | None, typer.Option(help="Where the job's end is reported.", show_default=False)
-    ] = None,
-    dispatch_timeout: Annotated[
-        float | None,
-        typer.Option(
-            parser=seconds, metavar="SECONDS", help="How long a task may wait for a worker.", show_default=False
-        ),
-    ] = None,
-    result_timeout: Annotated[
-        float | None,
-        typer.Option(
-            parser=seconds, metavar="SECONDS", help="Within what time it must have ended.", show_default=False
-        ),
-    ] = None,
-    endpoint: Annotated[
-        str | None, typer.Option(help="The blueprint's path, where it is not /jobs/BLUEPRINT.", show_default=False)
-    ] = None,
+    file: Files = None,
+    webhook_url: WebhookUrl = None,
+    dispatch_timeout: DispatchTimeout = None,
+    result_timeout: ResultTimeout = None,
+    endpoint: Endpoint = None,
     api_version: ApiVersion = None,
     url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a job. With --wait: show its progress, print its result."""
-    from avtomatika_client._cli._input import initial_data
+    from avtomatika_client._cli._input import files, initial_data
 
     said = given(context, url, token, as_json)
     _only_with_wait(wait, timeout)
-    body = initial_data(data)
+    body, sources = initial_data(data), files(file or [])
     with connected(said) as client:
         with _known(f"this server has no blueprint {blueprint!r}"):
             job = client.jobs.submit(
@@ -91,9 +79,10 @@ def submit(
                 webhook_url=webhook_url,
                 dispatch_timeout=dispatch_timeout,
                 result_timeout=result_timeout,
+                files=sources,
             )
         if wait:
-            _wait_for_result(job, timeout, said)
+            wait_for_result(job, timeout, said)
         elif _show.as_table(said.as_json):
             _show.line(job.id)
             _show.note(f"Wait for it: {said.command(f'jobs wait {job.id}')}")
@@ -114,7 +103,7 @@ def wait_for(
     """Wait until a job has ended; print its result."""
     said = given(context, url, token, as_json)
     with _found(said, job_id, api_version) as (_, job):
-        _wait_for_result(job, timeout, said)
+        wait_for_result(job, timeout, said)
 
 
 @app.command()
@@ -131,7 +120,7 @@ def get(
 
     said = given(context, url, token, as_json)
     with _found(said, job_id, api_version) as (_, job):
-        state = _state(job.refresh())
+        state = state_of(job.refresh())
         if _show.as_table(said.as_json):
             _show.view(of_job(state))
         else:
@@ -157,7 +146,7 @@ def list_jobs(
     page = _LONGEST_PAGE if wanted is None else min(wanted + 1, _LONGEST_PAGE)
     with connected(said) as client:
         pager = client.jobs.list(limit=page, status=status, blueprint=blueprint)
-        found = [_state(job) for job in islice(pager, None if wanted is None else wanted + 1)]
+        found = [state_of(job) for job in islice(pager, None if wanted is None else wanted + 1)]
     jobs = found[:wanted]
     if not _show.as_table(said.as_json):
         _show.document([dumped(job) for job in jobs])
@@ -189,7 +178,7 @@ def cancel(
     with _found(said, job_id, api_version) as (_, job):
         reply = _cancelled(job)
         if wait:
-            _wait_for_cancellation(job, timeout, said)
+            wait_for_cancellation(job, timeout, said)
         elif _show.as_table(said.as_json):
             _show.line(reply)
         else:
@@ -232,7 +221,7 @@ def _known(otherwise: str) -> Iterator[None]:
     try:
         yield
     except APIStatusError as error:
-        if error.status not in ABSENT:
+        if error.status not in _ABSENT:
             raise
         raise Stop(NOT_FOUND, otherwise) from error
 
@@ -242,75 +231,12 @@ def _only_with_wait(wait: bool, timeout: float | None) -> None:
         raise typer.BadParameter("it needs --wait.", param_hint="--timeout")
 
 
-def _wait_for_result(job: JobHandle, timeout: float | None, said: Given) -> None:
-    from avtomatika_client._cli._words import dumped, error_of
-
-    _until_ended(job, timeout, said)
-    state = _state(job)
-    if state.end_status == "finished":
-        _show.document(job.result())
-        return
-    if not _show.as_table(said.as_json):
-        _show.document(dumped(state))
-    where = f" in state {state.current_state!r}" if state.current_state else ""
-    why = f": {error_of(state)}" if error_of(state) else ""
-    raise Stop(ENDED_OTHERWISE, f"job {job.id} is {state.end_status}{where}{why}")
-
-
-def _wait_for_cancellation(job: JobHandle, timeout: float | None, said: Given) -> None:
-    from avtomatika_client._cli._words import dumped
-
-    _until_ended(job, timeout, said)
-    state = _state(job)
-    if _show.as_table(said.as_json):
-        _show.line(state.end_status)
-    else:
-        _show.document(dumped(state))
-    if state.end_status != "cancelled":
-        raise Stop(ENDED_OTHERWISE, f"job {job.id} ended before it could be cancelled: it is {state.end_status}")
-
-
-def _until_ended(job: JobHandle, timeout: float | None, said: Given) -> None:
-    """Wait; where that ends first, say that the job goes on and how to look at it."""
-    from avtomatika_client._cli._follow import follow
-
-    try:
-        follow(job, timeout)
-    except KeyboardInterrupt:
-        raise _left(job, said, INTERRUPTED, f"interrupted; job {job.id} goes on") from None
-    except WaitTimeout:
-        status = _last_status(job)
-        raise _left(
-            job, said, TIMED_OUT, f"job {job.id} has not ended within {timeout:g} s{status} and goes on"
-        ) from None
-
-
-def _last_status(job: JobHandle) -> str:
-    """What is known of the job's status, asked for once more."""
-    with suppress(AvtomatikaError):
-        job.refresh(timeout=_LAST_LOOK)
-    return f" (it is {job.status})" if job.status else ""
-
-
-def _left(job: JobHandle, said: Given, code: int, text: str) -> Stop:
-    from avtomatika_client._cli._words import dumped
-
-    if not _show.as_table(said.as_json):
-        _show.document({"id": job.id} if job.state is None else dumped(job.state))
-    return Stop(code, f"{text}; look at it: {said.command(f'jobs get {job.id}')}")
-
-
 def _cancelled(job: JobHandle) -> str:
     """Ask for the cancellation; a job that has ended is told as such."""
     try:
         return job.cancel().status
     except (NotFoundError, ConflictError) as error:
-        state = _state(job.refresh())
+        state = state_of(job.refresh())
         if not state.is_final:
             raise
         raise Stop(ENDED_OTHERWISE, f"job {job.id} has ended already: it is {state.end_status}") from error
-
-
-def _state(job: JobHandle) -> Job:
-    assert job.state is not None  # noqa: S101 - it has just been read
-    return job.state

@@ -82,7 +82,7 @@ def _run() -> int:
         return INTERRUPTED
     except _CLICK_ERROR as error:
         return _misused(error)
-    except (AvtomatikaError, ValueError) as error:
+    except (AvtomatikaError, ValueError, OSError) as error:
         stop = told(error)
         sys.stderr.write(f"avtomatika: {one_line(stop.text)}\n")
         return stop.code

@@ -41,6 +41,23 @@ Timeout: TypeAlias = Annotated[
     typer.Option(parser=seconds, metavar="SECONDS", help="Give up waiting after that long.", show_default=False),
 ]
 
+DispatchTimeout: TypeAlias = Annotated[
+    float | None,
+    typer.Option(parser=seconds, metavar="SECONDS", help="How long a task may wait for a worker.", show_default=False),
+]
+ResultTimeout: TypeAlias = Annotated[
+    float | None,
+    typer.Option(parser=seconds, metavar="SECONDS", help="Within what time it must have ended.", show_default=False),
+]
+WebhookUrl: TypeAlias = Annotated[str | None, typer.Option(help="Where its end is reported.", show_default=False)]
+Endpoint: TypeAlias = Annotated[
+    str | None, typer.Option(help="The blueprint's path, where it is not /jobs/BLUEPRINT.", show_default=False)
+]
+Files: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=PATH", help="A file the job is to have; may be repeated.", show_default=False),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Given:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from avtomatika_client import AsyncClient
 from tests._support.house import House, serving, until
 from tests.cli._command import piped, started
 from tests.conftest import run
@@ -234,6 +235,22 @@ def test_what_the_client_can_set_is_set():
             job = await house.job(done.json["id"])
             assert (job["dispatch_timeout"], job["result_timeout"]) == (60, 90.5)
             assert job["webhook_url"] == "http://127.0.0.1:9/x"
+
+    run(body())
+
+
+def test_files_are_the_jobs_before_it_starts(tmp_path):
+    async def body():
+        (tmp_path / "a.txt").write_bytes(b"one")
+        (tmp_path / "b.bin").write_bytes(b"two")
+        async with serving(greet(), files=tmp_path / "kept") as house:
+            words = ("jobs", "submit", "greet", "--file", "a.txt", "--file", "in/x=b.bin")
+            done = await piped(house, *words, cwd=tmp_path)
+            assert (done.code, done.err) == (0, "")
+            async with AsyncClient(house.lite.url, client_token=house.lite.client_token) as client:
+                job = await client.jobs.get(done.json["id"])
+                assert sorted(file.name for file in await job.files.list()) == ["a.txt", "in/x"]
+                assert job.status == "waiting_for_worker"
 
     run(body())
 

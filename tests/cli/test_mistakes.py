@@ -104,6 +104,24 @@ def test_data_that_is_no_json_object_is_exit_code_2_and_says_where(tmp_path, dat
     assert " ".join(expected.split()) in done.said
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (("no-such.txt",), "The file 'no-such.txt' cannot be read: No such file or directory."),
+        (("x=.",), "The file '.' cannot be read: Is a directory."),
+        (("x=",), "cannot be read"),
+        (("a=here", "a=here"), "Two files are named 'a'"),
+        (("../x=here",), "'../x' cannot be a file's name"),
+    ],
+)
+def test_a_file_that_cannot_be_given_is_exit_code_2(tmp_path, files, expected):
+    (tmp_path / "here").write_bytes(b"x")
+    words = [word for file in files for word in ("--file", file)]
+    done = run(piped(None, "jobs", "submit", "greet", *words, cwd=tmp_path))
+    assert (done.code, done.out) == (2, "")
+    assert expected in done.said
+
+
 def test_standard_input_that_is_no_json_is_named():
     done = run(piped(None, "jobs", "submit", "greet", "-", stdin=b"{]"))
     assert done.code == 2
