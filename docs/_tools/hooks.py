@@ -69,13 +69,15 @@ def generated(what: str) -> str:
 
 
 def _named(nav: object) -> list[str]:
+    """Every page the nav names."""
     if isinstance(nav, str):
         return [nav]
-    parts = nav.values() if isinstance(nav, dict) else nav
-    return [name for part in parts for name in _named(part)]
+    parts = list(nav.values()) if isinstance(nav, dict) else nav
+    return [name for part in parts for name in _named(part)] if isinstance(parts, list) else []
 
 
 def _unfolded(nav: list[object], pages: list[str]) -> list[object]:
+    """The nav with pages in the places of their folders."""
     unfolded: list[object] = []
     for item in nav:
         if isinstance(item, str) and item.endswith("/"):

@@ -36,7 +36,7 @@ def routes() -> list[tuple[str, str]]:
         (f"{method} {route.path.replace('{api_version}', 'v1')}", summary(route.endpoint))
         for route in application().router.routes
         if isinstance(route, APIRoute) and route.include_in_schema
-        for method in sorted(route.methods)
+        for method in sorted(route.methods or ())
     ]
     return sorted(found, key=lambda row: (row[0].partition(" ")[2].startswith("/_worker"), row[0].partition(" ")[2]))
 
