@@ -112,6 +112,11 @@ class VirtualClock(Clock):
             self._elapsed = guide.elapsed
             guide.loop.release()
 
+    def attend(self, task: asyncio.Task[Any] | None) -> None:
+        """From now on this task is the test, whose steps count as progress."""
+        if self._guide is not None:
+            self._guide.task = task
+
     @property
     def is_installed(self) -> bool:
         """Whether a loop follows it."""
@@ -135,7 +140,7 @@ class _Guide:
         elapsed: float,
     ) -> None:
         self.loop = VirtualLoop(loop, self)
-        self._task = task
+        self.task = task
         self._effects = effects
         self._in_vain = in_vain
         self._zero = self.loop.time - elapsed
@@ -198,7 +203,7 @@ class _Guide:
 
     def _mark(self) -> tuple[object, int]:
         """What is another after an effect, and after a step of the test."""
-        return self._effects(), id(getattr(self._task, "_fut_waiter", None))
+        return self._effects(), id(getattr(self.task, "_fut_waiter", None))
 
     @contextmanager
     def holding(self) -> Iterator[None]:

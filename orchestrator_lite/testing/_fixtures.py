@@ -25,7 +25,7 @@ def virtual(request: pytest.FixtureRequest, settings: Settings | None, loop: Tes
     watch = _watch(request, loop)
     watch.orchestrator = orchestrator = VirtualOrchestrator(settings=settings, owner=request.node.name)
     yield orchestrator
-    watch.report(request.node, watch.ended())
+    watch.tear_down(request.node)
 
 
 def live(request: pytest.FixtureRequest, settings: Settings | None, loop: TestLoop) -> Iterator[LiveOrchestrator]:

@@ -108,7 +108,14 @@ class VirtualOrchestrator(Orchestrator):
             await self._begin(loop)
         elif self._loop is not loop:
             raise OtherLoopError(f"this orchestrator belongs to the event loop of {self._owner}: use it there alone")
+        elif self._task is None or self._task.done():  # it began in a fixture that had a task of its own
+            self.attend(asyncio.current_task())
         return self.clock
+
+    def attend(self, task: asyncio.Task[Any] | None) -> None:
+        """From now on this task is the test; a wait that can never end is ended by cancelling it."""
+        self._task = task
+        self.clock.attend(task)
 
     async def __aenter__(self) -> Self:
         await self.ready()
@@ -169,7 +176,8 @@ class VirtualOrchestrator(Orchestrator):
             _driven(self._store.close())
 
     async def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._task = TEST_TASK.get() or asyncio.current_task()
+        if self._task is None or self._task.done():
+            self._task = TEST_TASK.get() or asyncio.current_task()
         self.clock.install(self._task, effects=self._effects, in_vain=self._in_vain)
         self._loop = loop
         try:

@@ -69,11 +69,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_pyfunc_call")
-def pytest_pyfunc_call_watched(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """See to it that what a test did wrong is its failure, in one line."""
-    watch = pyfuncitem.stash.get(WATCH, None)
-    return (yield) if watch is None else (yield from watch.watching(pyfuncitem))
+    watch = item.stash.get(WATCH, None)
+    if watch is None or not isinstance(item, pytest.Function):
+        return (yield)
+    return (yield from watch.watching(item))
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)  # those who run async fixtures themselves have taken theirs by now

@@ -1,10 +1,12 @@
-"""One test with our fixtures: who runs it, and what it is told when it ends."""
+"""One test with our fixtures: what is done around it, whoever runs it, and what it is told when it ends."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Final, NoReturn
+import functools
+import inspect
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pytest
 
@@ -32,37 +34,38 @@ class Watch:
         loop: The loop it runs on if we run it.
 
     Attributes:
-        orchestrator: Its in-process server, if it asked for one.
+        orchestrator: Its in-process server, if it asked for one and it has not ended.
     """
 
     def __init__(self, loop: TestLoop) -> None:
         self.orchestrator: VirtualOrchestrator | None = None
-        self._told = False
         self._loop = loop
-        self._runs = False
-        self._has_async_fixtures = False
+        self._left: list[str] = []
+        self._told = False
 
     def run(self, item: pytest.Function) -> None:
         """Run the test."""
-        self._runs, self._has_async_fixtures = True, self._loop.used
         arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}  # noqa: SLF001 - pytest's own way
         self._loop.run(item.obj(**arguments))
 
     def watching(self, item: pytest.Function) -> Generator[None, object, object]:
         """Judge the test when it has run; a generator to be stepped over by a hook wrapper."""
         forgotten = Forgotten(str(item.path))
+        function = item.obj
         error, result = None, None
         with forgotten.watching():
             try:
+                item.obj = self._attended(function, ends=not self._has_async_fixtures(item))
                 result = yield
             except _PASSED_ON:
                 self._told = True
                 raise
             except BaseException as raised:
-                error = self._cause(raised)
+                error = raised
                 forgotten.note_blamed(error)
-        # with async fixtures set up the server is still in use: its own fixture ends it
-        left = self.ended() if self._runs and not self._has_async_fixtures else []
+            finally:
+                item.obj = function
+        left, self._left = self._left, []
         if error is None and not forgotten.lines:
             _fail(left)
             return result
@@ -72,16 +75,16 @@ class Watch:
             _blame(forgotten.lines, error)
         _raise(error, item)
 
-    def ended(self) -> list[str]:
-        """End the in-process server; what the test left wrong, one line each."""
+    def tear_down(self, item: pytest.Item) -> None:
+        """End the in-process server if it still runs, and tell what the test left wrong."""
         orchestrator, self.orchestrator = self.orchestrator, None
-        if orchestrator is None:
-            return []
-        left = orchestrator.problems()
-        if self._loop.used:
-            self._loop.run(orchestrator.close_in_loop())
-        orchestrator.close()
-        return left
+        if orchestrator is not None:
+            if self._loop.used:
+                self._loop.run(self._ended(orchestrator))
+            else:
+                orchestrator.close()
+                self._left = orchestrator.problems()
+        self.report(item, self._left)
 
     def report(self, item: pytest.Item, left: list[str]) -> None:
         """Tell at the end of its fixture what a test left wrong."""
@@ -90,13 +93,38 @@ class Watch:
         else:
             _fail(left)
 
-    def _cause(self, error: BaseException) -> BaseException:
-        """What is behind the cancellation of a test that waits in vain."""
-        failure = None if self.orchestrator is None else self.orchestrator.failure
-        if failure is None or not isinstance(error, asyncio.CancelledError):
-            return error
-        failure.__suppress_context__ = True
-        return failure.with_traceback(error.__traceback__)
+    def _has_async_fixtures(self, item: pytest.Function) -> bool:
+        """Whether something may use the server after the test; then its own fixture ends it."""
+        known = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - as every plugin that runs async fixtures
+        return self._loop.used or any(inspect.isasyncgenfunction(found[-1].func) for found in known.values())
+
+    def _attended(self, function: Callable[..., Any], *, ends: bool) -> Callable[..., Any]:
+        """The test's function; with `ends`, the server ends with it, on the loop that both have run on."""
+        orchestrator = self.orchestrator
+        if orchestrator is None or not inspect.iscoroutinefunction(function):
+            return function
+
+        @functools.wraps(function)
+        async def attended(*args: Any, **kwargs: Any) -> object:
+            task = asyncio.current_task()
+            orchestrator.attend(task)
+            try:
+                return await function(*args, **kwargs)
+            except asyncio.CancelledError as cancelled:
+                if orchestrator.failure is None or task is None:
+                    raise
+                task.uncancel()
+                raise orchestrator.failure.with_traceback(cancelled.__traceback__) from None
+            finally:
+                if ends:
+                    self.orchestrator = None
+                    await self._ended(orchestrator)
+
+        return attended
+
+    async def _ended(self, orchestrator: VirtualOrchestrator) -> None:
+        self._left = orchestrator.problems()
+        await orchestrator.close_in_loop()
 
 
 def _raise(error: BaseException | None, item: pytest.Item) -> NoReturn:
