@@ -43,24 +43,23 @@ def test_a_server_that_does_not_run_is_exit_code_3(words):
     assert "--url or AVTOMATIKA_URL" in done.said
 
 
-@pytest.mark.parametrize("words", EVERY_CALL[1:], ids=" ".join)
-def test_a_wrong_token_is_exit_code_6_and_is_not_told(words):
+def test_a_wrong_token_is_exit_code_6_and_is_not_told():
     async def body():
         async with serving(greet()) as house:
-            done = await piped(house, *words, "--token", TOKEN)
-            assert (done.code, done.out) == (6, "")
-            assert "refuses the token" in done.said
-            assert "AVTOMATIKA_CLIENT_TOKEN" in done.said
-            assert TOKEN not in done.err
+            for words in EVERY_CALL[1:]:
+                done = await piped(house, *words, "--token", TOKEN)
+                assert (done.code, done.out) == (6, "")
+                assert "refuses the token" in done.said
+                assert "AVTOMATIKA_CLIENT_TOKEN" in done.said
+                assert TOKEN not in done.err
 
     run(body())
 
 
-@pytest.mark.parametrize("verb", ["get", "history", "cancel", "wait"])
-def test_an_unknown_job_is_exit_code_4(verb):
+def test_an_unknown_job_is_exit_code_4():
     async def body():
         async with serving(greet()) as house:
-            for job_id in (JOB, "../../etc", "a b?c#d"):
+            for verb, job_id in (("get", JOB), ("history", "../../etc"), ("cancel", "a b?c#d"), ("wait", JOB)):
                 done = await piped(house, "jobs", verb, job_id)
                 assert (done.code, done.out) == (4, "")
                 assert done.said.startswith(f"avtomatika: there is no job {job_id!r} of yours here")
@@ -141,11 +140,10 @@ def test_standard_input_that_is_no_json_is_named():
         (("jobs", "list", "--limit", "x"), "--limit"),
         (("jobs", "submit", "greet", "--timeout", "5"), "--timeout: it needs --wait."),
         (("jobs", "cancel", JOB, "--timeout", "5"), "--timeout: it needs --wait."),
-        *(
-            (("jobs", "submit", "greet", option, value), "is no number of seconds above zero")
-            for option in ("--timeout", "--dispatch-timeout", "--result-timeout")
-            for value in ("x", "0", "-1", "nan", "inf")
-        ),
+        (("jobs", "submit", "greet", "--dispatch-timeout", "0"), "is no number of seconds above zero"),
+        (("jobs", "submit", "greet", "--result-timeout", "nan"), "is no number of seconds above zero"),
+        (("jobs", "wait", JOB, "--timeout", "x"), "is no number of seconds above zero"),
+        (("jobs", "wait", JOB, "--timeout", "inf"), "is no number of seconds above zero"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_is_exit_code_2(words, expected):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests._support.house import serving, until
 from tests.cli._command import shown, terminal
+from tests.client._peer import STATUS, Peer, reply
 from tests.conftest import run
 from tests.server.flows import greet
 
@@ -213,3 +214,22 @@ def test_a_terminal_that_can_do_nothing_gets_plain_lines():
                     assert screen.raw.replace("\r", "") == '{\n  "a": 1\n}\n'
 
     run(body())
+
+
+def test_a_server_that_goes_away_meanwhile_is_outlasted():
+    async def body(peer: Peer):
+        job = {"id": "j1", "status": "running", "progress": 0.5, "progress_message": "half way"}
+        peer.on("GET", "/api/v1/jobs/j1", reply(job))
+        async with terminal(None, "jobs", "wait", "j1", "--url", peer.url) as screen:
+            await screen.shows("50% half way")
+            await asyncio.to_thread(peer.stop)
+            await screen.shows("no answer, trying again")
+            peer.on("GET", "/api/v1/jobs/j1", reply({**job, "status": "finished", "result": 5}))
+            await asyncio.to_thread(peer.start)
+            done = await screen.ended()
+        assert done.code == 0
+        assert done.out.endswith("\n5\n") or done.out.endswith(" 5\n")
+
+    with Peer() as peer:
+        peer.on("GET", STATUS, reply({"status": "ok"}))
+        run(body(peer))
