@@ -127,7 +127,8 @@ async def worker_upload(request: Request) -> Response:
     return await _stored(request, _open(await _worked_on(request)))
 
 
-@router.api_route("/_worker/jobs/{job_id}/files/content/{filename:path}", methods=["GET", "HEAD"])
+@router.get("/_worker/jobs/{job_id}/files/content/{filename:path}")
+@router.head("/_worker/jobs/{job_id}/files/content/{filename:path}", include_in_schema=False)
 @_told
 async def worker_download(request: Request) -> Response:
     """A file's bytes, or the range of them that is asked for."""
@@ -141,7 +142,8 @@ async def worker_delete(request: Request) -> Response:
     return await _deleted(request, await _worked_on(request))
 
 
-@router.api_route(PREFIX + "/{job_id}/{filename:path}", methods=["GET", "HEAD"], include_in_schema=False)
+@router.get(PREFIX + "/{job_id}/{filename:path}", include_in_schema=False)
+@router.head(PREFIX + "/{job_id}/{filename:path}", include_in_schema=False)
 @_told
 async def linked_download(request: Request) -> Response:
     """A file's bytes for the holder of a signed URL."""

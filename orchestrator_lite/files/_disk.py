@@ -16,7 +16,9 @@ from orchestrator_lite.files._names import from_disk, on_disk
 
 UPLOADS = ".uploads"
 JOBS = "jobs"
-_KEY = ".key"
+KEY = ".key"
+"""The file that holds the key of signed URLs."""
+
 _KEY_BYTES = 32
 _ABANDONED = 86_400
 """Seconds after which an upload that nobody has touched was left by a process that died."""
@@ -57,7 +59,7 @@ class Disk:
         for folder in (JOBS, UPLOADS):
             (self.root / folder).mkdir(mode=0o700, exist_ok=True)
         self.key = self._kept_key()
-        self._ignores_case = (self.root / _KEY.upper()).exists()
+        self._ignores_case = (self.root / KEY.upper()).exists()
         self._sweep()
 
     def publish(self, staged: str, job_id: str, name: str, now: float) -> Stored:
@@ -195,9 +197,9 @@ class Disk:
 
     def _kept_key(self) -> bytes:
         """The key of signed URLs: it lies with the files, so that they survive a restart."""
-        file = self.root / _KEY
+        file = self.root / KEY
         if not file.exists():
-            draft = self.root / f"{_KEY}.{secrets.token_hex(8)}"
+            draft = self.root / f"{KEY}.{secrets.token_hex(8)}"
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as opened:
                 opened.write(secrets.token_bytes(_KEY_BYTES))

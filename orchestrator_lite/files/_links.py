@@ -11,6 +11,8 @@ from orchestrator_lite.files._errors import LinkError
 PREFIX = "/_files"
 """Where they are served."""
 
+INVALID = "The link is not valid for this file and method"
+
 LONGEST = 7 * 86_400
 """Seconds a signed URL is good for at most, as on S3."""
 
@@ -32,7 +34,7 @@ def check(key: bytes, job_id: str, name: str, method: str, expires: str, signatu
     until = int(expires) if expires.isascii() and expires.isdigit() and len(expires) <= 12 else 0
     right = _signature(key, job_id, name, method, until)
     if not hmac.compare_digest(right.encode(), signature.encode("utf-8", "replace")):
-        raise LinkError("The link is not valid for this file and method")
+        raise LinkError(INVALID)
     if now >= until:
         raise LinkError("The link has expired")
 

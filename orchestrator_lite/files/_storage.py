@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from orchestrator_lite.files import _links
-from orchestrator_lite.files._disk import UPLOADS, Disk, Stored
-from orchestrator_lite.files._errors import FileMissingError, FilesError
+from orchestrator_lite.files._disk import KEY, UPLOADS, Disk, Stored
+from orchestrator_lite.files._errors import FileMissingError, FilesError, LinkError
 from orchestrator_lite.files._names import checked
 from orchestrator_lite.files._spans import Span, parse_span
 from orchestrator_lite.files._task_files import TaskFiles
@@ -232,6 +232,8 @@ class Files:
         Raises:
             LinkError: It is forged, of another method, or has expired.
         """
+        if self._ready is None and not await self.run(self._was_used):
+            raise LinkError(_links.INVALID)  # strangers have no folder created
         disk, _ = await self._opened()
         _links.check(disk.key, job_id, name, method, expires, signature, self.clock.now())
 
@@ -274,6 +276,9 @@ class Files:
                     raise
                 self._ready = disk, LocalStore(disk.root)
             return self._ready
+
+    def _was_used(self) -> bool:
+        return self._folder is not None and (self._folder / KEY).exists()
 
     def _end(self) -> None:
         with self._lock:

@@ -35,14 +35,17 @@ def told() -> Iterator[None]:
             raise
         if number in _FULL:
             raise FilesFullError("There is no room left for files") from error
-        raise FilesError(f"Files are not available: {os.strerror(number)}") from error
+        reason = os.strerror(number) if number else "the disk refuses"
+        raise FilesError(f"Files are not available: {reason}") from error
 
 
 def _number(error: Exception) -> int | None:
-    """The operating system's number of an error; obstore writes it into the text."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno
+    """The operating system's number of an error of the disk, 0 where it has none; None for any other error."""
+    if isinstance(error, OSError):
+        return error.errno or 0
     from obstore.exceptions import BaseError
 
-    found = _OS_ERROR.search(str(error)) if isinstance(error, BaseError) else None
-    return None if found is None else int(found[1])
+    if not isinstance(error, BaseError):
+        return None
+    found = _OS_ERROR.search(str(error))
+    return 0 if found is None else int(found[1])

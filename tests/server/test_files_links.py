@@ -59,6 +59,16 @@ def test_a_url_ends_when_its_time_is_over():
     run(body())
 
 
+def test_a_stranger_has_no_folder_created(tmp_path):
+    async def body():
+        async with serving(greet(), store=f"sqlite:///{tmp_path / 'lite.db'}") as house:
+            reply = await house.http.get("/_files/job/a?expires=1&signature=x")
+            assert reply.status_code == 403
+
+    run(body())
+    assert not (tmp_path / "lite.db.files").exists()
+
+
 def test_a_url_that_was_changed_is_worth_nothing():
     async def body():
         async with serving(greet()) as house:
