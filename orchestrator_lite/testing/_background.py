@@ -15,7 +15,7 @@ from orchestrator_lite.testing._places import is_ours, is_python
 
 T = TypeVar("T")
 
-BOUND: Final = 3.0
+BOUND: Final = 2.5
 """Seconds a test waits for the thread."""
 
 
@@ -52,6 +52,7 @@ class Background:
                 raise
             running.cancel()
             self.is_blocked = True
+            self._loop.call_soon_threadsafe(self._stop.set)  # should it ever come to itself, it cleans up
             raise BlockedError(self._diagnosis(seconds)) from None
         except BaseException:  # Ctrl-C
             running.cancel()
