@@ -17,6 +17,10 @@ from orchestrator_lite._binding import BACKLOG, ListenError, bind, url_of
 
 log = logging.getLogger(__name__)
 
+NEWCOMER_SECONDS = 0.5
+"""Seconds a connection that has not sent a request yet may take to do so when the server stops."""
+_LOOK_SECONDS = 0.01
+
 GRACE = 3.0
 """Seconds open requests get when the server stops; held polls are answered before."""
 
@@ -88,6 +92,7 @@ class _Server(uvicorn.Server):
             server.close()
         for bound in sockets or ():
             bound.close()
+        await self._newcomers_heard()
         for connection in list(state.connections):
             connection.shutdown()
         try:
@@ -101,6 +106,15 @@ class _Server(uvicorn.Server):
             for task in left:
                 task.cancel()
             await asyncio.wait(left, timeout=self._grace)
+
+    async def _newcomers_heard(self) -> None:
+        """Let who was let in last say what they came for: closing on them would lose a request that was not refused."""
+        await SYSTEM_CLOCK.sleep(0)  # asyncio's own loop makes a connection in the turn after it has accepted it
+        for _ in range(round(NEWCOMER_SECONDS / _LOOK_SECONDS)):
+            await SYSTEM_CLOCK.sleep(0)
+            if not any(getattr(one, "cycle", one) is None for one in self.server_state.connections):
+                return
+            await SYSTEM_CLOCK.sleep(_LOOK_SECONDS)
 
     async def _quiet(self) -> None:
         """Every connection is closed, every request done."""

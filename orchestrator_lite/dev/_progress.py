@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Bar:
     """Drawn on standard error, and only if that is a terminal (`visible`)."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self) -> None:
         console = Console(stderr=True)
         self.visible = console.is_terminal
         self._progress = Progress(
@@ -26,7 +26,7 @@ class Bar:
             console=console,
             disable=not self.visible,
         )
-        self._task = self._progress.add_task("", total=total)
+        self._task = self._progress.add_task("", total=None)
 
     def __enter__(self) -> Bar:
         self._progress.start()
@@ -37,6 +37,6 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def show(self, done: int) -> None:
-        """So many parts are counted."""
-        self._progress.update(self._task, completed=done)
+    def show(self, done: int, total: int | None) -> None:
+        """So many parts are counted, of so many as far as that is known."""
+        self._progress.update(self._task, completed=done, total=total)

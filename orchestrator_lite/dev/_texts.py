@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import codecs
 import os
 import sys
 import sysconfig
@@ -13,10 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-LARGEST = 12 * 1024 * 1024
+LARGEST = 1024**3
 """Of a file, in bytes."""
-LARGEST_BODY = 6 * LARGEST + 4096
-"""Of a request, in bytes: JSON may take six for one."""
+_PIECE = 1024**2
 
 
 class DemoInputError(Exception):
@@ -25,38 +25,33 @@ class DemoInputError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A file's name as it was given, and what it says."""
+    """A file's name as it was given, and where it is."""
 
     name: str
-    text: str
+    path: Path
 
 
-def read_texts(files: Sequence[Path]) -> list[Text]:
-    """Read the files, which must be UTF-8 text.
+def checked_texts(files: Sequence[Path]) -> list[Text]:
+    """Look through the files, which must be UTF-8 text, a piece at a time.
 
     Raises:
         DemoInputError: One is missing, a directory, unreadable, empty, too large or not text.
     """
-    return [_read(file) for file in files]
+    for file in files:
+        try:
+            _check(file)
+        except OSError as error:
+            raise unreadable(file, error) from error
+    return [Text(str(file), file) for file in files]
 
 
-def _read(file: Path) -> Text:
-    try:
-        content = _content(file)
-    except OSError as error:
-        raise DemoInputError(f"{file}: cannot be read: {error.strerror or error}") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DemoInputError(f"{file}: is not UTF-8 text (byte {error.start} of {len(content)})") from error
-    if "\0" in text:
-        raise DemoInputError(f"{file}: is not text (it holds zero bytes)")
-    if not text.strip():
-        raise DemoInputError(f"{file}: is empty")
-    return Text(str(file), text)
+def unreadable(file: Path, error: Exception) -> DemoInputError:
+    """The error for a file that could not be read."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error).removeprefix(f"{file}: ")
+    return DemoInputError(f"{file}: cannot be read: {reason}")
 
 
-def _content(file: Path) -> bytes:
+def _check(file: Path) -> None:
     if file.is_dir():
         raise DemoInputError(f"{file}: is a directory; name the files in it")
     if not file.exists():
@@ -65,7 +60,26 @@ def _content(file: Path) -> bytes:
         raise DemoInputError(f"{file}: is not a regular file")
     if (size := file.stat().st_size) > LARGEST:
         raise DemoInputError(f"{file}: is too large ({size} bytes; the demo takes up to {LARGEST})")
-    return file.read_bytes()
+    if not any([not piece.isspace() for piece in _decoded(file, size)]):  # noqa: C419 - all of it is looked at
+        raise DemoInputError(f"{file}: is empty")
+
+
+def _decoded(file: Path, size: int) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    with file.open("rb") as content:
+        while True:
+            begin = content.tell() - len(decoder.getstate()[0])
+            piece = content.read(_PIECE)
+            try:
+                text = decoder.decode(piece, final=not piece)
+            except UnicodeDecodeError as error:
+                raise DemoInputError(f"{file}: is not UTF-8 text (byte {begin + error.start} of {size})") from error
+            if "\0" in text:
+                raise DemoInputError(f"{file}: is not text (it holds zero bytes)")
+            if text:
+                yield text
+            if not piece:
+                return
 
 
 def licence_file() -> Path:

@@ -64,6 +64,7 @@ async def worker_process(url: str, token: str, scratch: Path) -> AsyncIterator[W
     """The word count's worker, working for `url`; its state and log lie in `scratch`."""
     log = scratch / "worker.log"
     settings = {"AVTOMATIKA_URL": url, "AVTOMATIKA_WORKER_TOKEN": token, "AVTOMATIKA_STATE_DIR": str(scratch)}
+    settings["TMPDIR"] = str(scratch)  # where its tasks keep files: gone with the rest even if it has to be killed
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AVTOMATIKA_")}
     with log.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(

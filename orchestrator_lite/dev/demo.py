@@ -7,19 +7,18 @@ import signal
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from avtomatika_client import AsyncClient, AvtomatikaError
+from avtomatika_client import AsyncClient, AvtomatikaError, JobFailed
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite import Orchestrator, Settings
 from orchestrator_lite.dev import _wordcount
 from orchestrator_lite.dev._progress import Bar
-from orchestrator_lite.dev._texts import LARGEST_BODY, DemoInputError, Text, licence_file, read_texts
+from orchestrator_lite.dev._texts import DemoInputError, Text, checked_texts, licence_file, unreadable
 from orchestrator_lite.dev._worker_process import WorkerEndedError, worker_process
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def run_demo(files: Sequence[Path], top: int = 10) -> int:
         Server and worker have ended by then.
     """
     try:
-        texts = read_texts(files or [licence_file()])
+        texts = checked_texts(files or [licence_file()])
         results = asyncio.run(_count(texts, top))
     except DemoInputError as error:
         return _refuse(str(error), WRONG_INPUT)
@@ -59,14 +58,6 @@ def run_demo(files: Sequence[Path], top: int = 10) -> int:
     return DONE
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """A submitted text: its job and how many parts the blueprint cuts it into."""
-
-    job: AsyncJobHandle
-    parts: int
-
-
 async def _count(texts: Sequence[Text], top: int) -> Results:
     blueprint = _wordcount.load("blueprint")
     with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="orchestrator-lite-demo-") as folder:
@@ -77,9 +68,8 @@ async def _count(texts: Sequence[Text], top: int) -> Results:
             worker_process(lite.url, lite.worker_token, scratch) as worker,
             AsyncClient(lite.url, client_token=lite.client_token) as client,
         ):
-            jobs = [await client.jobs.submit("wordcount", {"text": text.text, "top": top}) for text in texts]
-            counts = [_Count(job, len(blueprint.cut(text.text))) for job, text in zip(jobs, texts, strict=True)]
-            return await _unless(asyncio.ensure_future(_collect(counts)), asyncio.ensure_future(worker.ended()))
+            work = _collect(client, texts, top)
+            return await _unless(asyncio.ensure_future(work), asyncio.ensure_future(worker.ended()))
 
 
 def _settings(scratch: Path) -> Settings:
@@ -91,7 +81,6 @@ def _settings(scratch: Path) -> Settings:
         client_token=SecretStr(token_urlsafe()),
         worker_token=SecretStr(token_urlsafe()),
         development=False,
-        max_body=LARGEST_BODY,
     )
 
 
@@ -108,31 +97,53 @@ async def _unless(work: asyncio.Future[Results], ended: asyncio.Future[WorkerEnd
         await asyncio.gather(work, ended, return_exceptions=True)
 
 
-async def _collect(counts: Sequence[_Count]) -> Results:
-    total = sum(count.parts for count in counts)
-    with Bar(total) as bar:
-        watching = asyncio.ensure_future(_watch(counts, bar)) if bar.visible else None
+async def _collect(client: AsyncClient, texts: Sequence[Text], top: int) -> Results:
+    with Bar() as bar:
+        jobs: list[AsyncJobHandle] = []
+        watching = asyncio.ensure_future(_watch(client, jobs, len(texts), bar)) if bar.visible else None
         try:
-            results = [await count.job.result() for count in counts]
+            for text in texts:
+                jobs.append(await _submit(client, text, top))  # noqa: PERF401 - what is there already is watched
+            results = [await _result(job, text) for job, text in zip(jobs, texts, strict=True)]
         finally:
             if watching is not None:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
-        bar.show(total)
+        total = sum(result["parts"] for result in results)
+        bar.show(total, total)
     return results
 
 
-async def _watch(counts: Sequence[_Count], bar: Bar) -> None:
+async def _submit(client: AsyncClient, text: Text, top: int) -> AsyncJobHandle:
+    try:
+        return await client.jobs.submit("wordcount", {"top": top}, files={"text": text.path})
+    except (OSError, ValueError) as error:  # it has changed, or gone, since it was looked at
+        raise unreadable(text.path, error) from error
+
+
+async def _result(job: AsyncJobHandle, text: Text) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = await job.result()
+    except JobFailed as error:
+        raise JobFailed(f"{text.name}: {error.message}") from error
+    return result
+
+
+async def _watch(client: AsyncClient, jobs: Sequence[AsyncJobHandle], count: int, bar: Bar) -> None:
     while True:
-        bar.show(sum([await _parts_done(count) for count in counts]))
+        states = [await _parts(client, job) for job in jobs]
+        known = len(states) == count and all(total for _, total in states)
+        bar.show(sum(done for done, _ in states), sum(total for _, total in states) if known else None)
         await SYSTEM_CLOCK.sleep(LOOK_EVERY_SECONDS)
 
 
-async def _parts_done(count: _Count) -> int:
-    state = (await count.job.refresh()).state
-    if state is None or state.is_final:
-        return count.parts
-    return len((state.model_extra or {}).get("aggregation_results") or ())
+async def _parts(client: AsyncClient, job: AsyncJobHandle) -> tuple[int, int]:
+    """How many parts of a job's text are counted, and of how many; 0 while that is not known."""
+    state = (await client.jobs.get(job.id)).state
+    total = ((state and state.state_history) or {}).get("parts", 0)
+    counting = state is not None and state.current_state == "count"
+    done = len(((state and state.model_extra) or {}).get("aggregation_results") or ()) if counting else total
+    return done, total
 
 
 @contextmanager

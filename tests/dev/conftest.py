@@ -76,6 +76,7 @@ class Dev:
 
     def start(self, *arguments: object, files: tuple[str, ...] = ("app.py",), port: object = 0) -> Dev:
         """Start the command; a port that is free unless told otherwise."""
+        self.close_pipe()
         self.lines = []
         self.process = subprocess.Popen(
             [COMMAND, "dev", *files, "--port", str(port), *(str(argument) for argument in arguments)],
@@ -171,6 +172,10 @@ class Dev:
                 continue
         if self._reader is not None:
             self._reader.join(timeout=PATIENCE)
+        self.close_pipe()
+
+    def close_pipe(self) -> None:
+        """Read nothing more."""
         if self.process is not None and self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import sqlite3
+from copy import copy
 
 import pytest
 
@@ -144,12 +145,11 @@ def test_a_database_of_a_newer_version_is_one_line(dev):
 
 def test_the_store_of_another_session_is_one_line(dev):
     dev.start().url()
-    other = type(dev).__new__(type(dev))
-    other.__dict__.update(dev.__dict__)
-    other.start()
+    other = copy(dev).start()
     assert other.ends() == 2
     (line,) = other.lines
     assert "in use by another process" in line
+    other.close_pipe()
     assert dev.stop(signal.SIGTERM) == 0
 
 

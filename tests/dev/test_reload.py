@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import httpx
@@ -151,9 +150,9 @@ def test_what_is_not_loaded_does_not_reload(dev, name):
 
 def test_the_folder_made_anew_is_found_again(dev):
     with dev.start().client() as client:
-        os.rename(dev.folder, dev.folder.with_name("away"))
+        dev.folder.rename(dev.folder.with_name("away"))
         dev.says("no such file")
-        os.rename(dev.folder.with_name("away"), dev.folder)
+        dev.folder.with_name("away").rename(dev.folder)
         dev.save(app("Howdy"))
         dev.says(RELOADED)
         until(lambda: greeting(client) == "Howdy, Ada!")
