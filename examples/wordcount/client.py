@@ -6,7 +6,6 @@ It talks to the server at AVTOMATIKA_URL, by default http://127.0.0.1:8080.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from avtomatika_client import Client
 
@@ -22,7 +21,7 @@ def report(name: str, result: dict) -> list[str]:
 def main(files: list[str]) -> None:
     """Submit a job for each file, then print the results in the files' order."""
     with Client() as client:
-        jobs = [client.jobs.submit("wordcount", {"text": Path(file).read_text(encoding="utf-8")}) for file in files]
+        jobs = [client.jobs.submit("wordcount", files={"text": file}) for file in files]
         for file, job in zip(files, jobs, strict=True):
             print(*report(file, job.result(timeout=60)), sep="\n")
 

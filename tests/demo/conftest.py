@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK
+
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "orchestrator-lite")
 
 
@@ -45,6 +47,21 @@ class Demo:
         finally:
             process.kill()
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def worker_of(self, process: subprocess.Popen[str]) -> int:
+        """The worker's process id, once it runs."""
+        for _ in range(600):
+            assert process.poll() is None, process.communicate()
+            for entry in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    mine = b"_worker_process" in entry.read_bytes()
+                    mine = mine and str(self.temporary).encode() in entry.with_name("environ").read_bytes()
+                except OSError:
+                    continue
+                if mine:
+                    return int(entry.parent.name)
+            SYSTEM_CLOCK.sleep_blocking(0.02)
+        raise AssertionError("the demo started no worker")
 
     def leftovers(self) -> list[str]:
         """What it left: files in the temporary folder, processes that still know that folder."""

@@ -13,6 +13,9 @@ def _make(folder, kind):
         path.mkdir()
     elif kind == "pipe":
         os.mkfifo(path)
+    elif kind == "too large":
+        with path.open("wb") as file:
+            file.truncate(2 * 1024**3)  # of which the disk holds nothing
     elif kind != "missing":
         path.write_bytes(CONTENT[kind])
 
@@ -23,7 +26,8 @@ CONTENT = {
     "latin-1": "déjà vu".encode("latin-1"),
     "binary": bytes(range(256)),
     "zero bytes": b"a\0b",
-    "too large": b"word " * 2_700_000,
+    "latin-1 at the end": b"word " * 500_000 + "déjà vu".encode("latin-1"),
+    "cut in a character": b"word " * 500_000 + "é".encode()[:1],
 }
 SAYS = {
     "missing": "there is no such file",
@@ -32,6 +36,8 @@ SAYS = {
     "empty": "is empty",
     "only white space": "is empty",
     "latin-1": "is not UTF-8 text",
+    "latin-1 at the end": "is not UTF-8 text (byte 2500001 of 2500007)",
+    "cut in a character": "is not UTF-8 text (byte 2500000 of 2500001)",
     "binary": "is not UTF-8 text",
     "zero bytes": "is not text",
     "too large": "is too large",
@@ -55,3 +61,25 @@ def test_a_name_the_system_refuses_is_named(demo):
     run = demo("x" * 300)
     assert run.returncode == 2
     assert f"{'x' * 300}: cannot be read: File name too long" in run.stderr
+
+
+@pytest.mark.parametrize("change", ["vanishes", "becomes binary"])
+def test_a_file_that_changes_after_it_was_looked_at_is_named(demo, change):
+    (demo.folder / "text.txt").write_text("some words " * 50_000)
+    last = demo.folder / "last.txt"
+    last.write_text("more words")
+    process = demo.start(*["text.txt"] * 40, "last.txt")
+    try:
+        demo.worker_of(process)  # all files have been looked at, and the last one is not its turn yet
+        last.unlink()
+        if change != "vanishes":
+            last.write_bytes(b"\xff\xfe more")
+        out, err = process.communicate(timeout=50)
+    finally:
+        process.kill()
+    said = "cannot be read: No such file" if change == "vanishes" else "the text is not UTF-8"
+    assert (process.returncode, out) == (2 if change == "vanishes" else 1, "")
+    assert len(err.splitlines()) == 1, err
+    assert "last.txt: " in err
+    assert said in err
+    assert demo.leftovers() == []

@@ -70,6 +70,26 @@ def test_the_same_file_twice_is_reported_twice(demo):
     assert run.stdout.count("two                  2") == 2
 
 
+def test_files_of_one_base_name_are_counted_apart(demo):
+    for folder, text in (("a", "one two two"), ("b", "three three three")):
+        (demo.folder / folder).mkdir()
+        (demo.folder / folder / "text.txt").write_text(text)
+    run = demo("a/text.txt", "b/text.txt")
+    assert run.returncode == 0, run.stderr
+    assert reports(run.stdout) == {"a/text.txt": [("two", 2), ("one", 1)], "b/text.txt": [("three", 3)]}
+
+
+def test_a_text_of_fifty_megabytes_equals_counter(demo):
+    line = " ".join(f"word{number % 977} Слово{number % 13}" for number in range(5_000)) + "\n"
+    text = line * (50_000_000 // len(line.encode()))
+    (demo.folder / "large.txt").write_text(text, encoding="utf-8")
+    run = demo("large.txt")
+    assert run.returncode == 0, run.stderr
+    once, times = Counter(re.findall(r"\w+", line.lower())), text.count("\n")
+    assert reports(run.stdout) == {"large.txt": [(word, count * times) for word, count in once.most_common(10)]}
+    assert demo.leftovers() == []
+
+
 def test_piped_output_has_no_control_codes(demo):
     run = demo()
     assert "\x1b" not in run.stdout + run.stderr

@@ -25,25 +25,6 @@ def busy(demo):
         process.communicate()
 
 
-def _worker_of(demo, process):
-    """The worker's process id, once it runs."""
-    for _ in range(600):
-        assert process.poll() is None, process.communicate()
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                mine = b"_worker_process" in entry.read_bytes() and _in(entry.with_name("environ"), demo.temporary)
-            except OSError:
-                continue
-            if mine:
-                return int(entry.parent.name)
-        SYSTEM_CLOCK.sleep_blocking(0.02)
-    raise AssertionError("the demo started no worker")
-
-
-def _in(environment, folder):
-    return str(folder).encode() in environment.read_bytes()
-
-
 def _gone(pid):
     for _ in range(600):
         if not Path(f"/proc/{pid}").exists():
@@ -54,7 +35,7 @@ def _gone(pid):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_server_and_worker(demo, busy, number):
-    worker = _worker_of(demo, busy)
+    worker = demo.worker_of(busy)
     busy.send_signal(number)
     out, err = busy.communicate(timeout=40)
     assert busy.returncode == 130
@@ -65,14 +46,14 @@ def test_a_signal_ends_server_and_worker(demo, busy, number):
 
 
 def test_the_worker_does_not_outlive_a_killed_demo(demo, busy):
-    worker = _worker_of(demo, busy)
+    worker = demo.worker_of(busy)
     busy.kill()
     busy.communicate(timeout=40)
     assert _gone(worker)
 
 
 def test_a_dead_worker_ends_the_demo_with_one_line(demo, busy):
-    os.kill(_worker_of(demo, busy), signal.SIGKILL)
+    os.kill(demo.worker_of(busy), signal.SIGKILL)
     out, err = busy.communicate(timeout=40)
     assert busy.returncode == 1
     assert out == ""
