@@ -13,6 +13,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.files import FileDeleted, FileUploaded, JobFile, UploadUrl
@@ -20,10 +21,25 @@ from orchestrator_lite.api._front import TooLarge
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, core_of, settings_of
 from orchestrator_lite.api._site import BOUND, ROOT, Bound
 from orchestrator_lite.engine.state import Client
-from orchestrator_lite.files import FilesError, SpanError
+from orchestrator_lite.files import FilesError, Opened, SpanError
 from orchestrator_lite.files._links import LONGEST, PREFIX
 from orchestrator_lite.files._names import address, checked
 from orchestrator_lite.runtime.jobs import Live
+
+
+class _Streamed(StreamingResponse):
+    """A file on its way; whoever goes before its end leaves it closed."""
+
+    def __init__(self, opened: Opened, status: int, told: dict[str, str]) -> None:
+        super().__init__(opened.chunks, status, headers=told)
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._opened.close()
+
 
 router = APIRouter(route_class=DirectRoute, tags=["files"])
 
@@ -237,7 +253,7 @@ async def _given(request: Request, job_id: str) -> Response:
     told["content-length"] = str(length)
     if request.method == "HEAD":
         return Response(status_code=status, headers=told)
-    return StreamingResponse(opened.chunks, status, headers=told)
+    return _Streamed(opened, status, told)
 
 
 def _attachment(name: str) -> str:

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,11 @@ class Opened:
     size: int
     etag: str
     span: Span | None
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes, None]
+
+    async def close(self) -> None:
+        """Let go of the file before its end."""
+        await self.chunks.aclose()
 
 
 class Files:
@@ -290,22 +294,29 @@ class Files:
         from obstore import open_writer_async
 
         writer = open_writer_async(store, key, buffer_size=PART, max_concurrency=2)
-        async for chunk in chunks:
-            if not chunk:
-                continue
+        try:
+            async for chunk in chunks:
+                if not chunk:
+                    continue
+                with self.clock.hold(), told():
+                    await writer.write(chunk)
             with self.clock.hold(), told():
-                await writer.write(chunk)
-        with self.clock.hold(), told():
-            await writer.close()
+                await writer.close()
+        finally:
+            del writer  # else the traceback keeps what was written, until it is collected
 
-    async def _read(self, result: GetResult) -> AsyncIterator[bytes]:
+    async def _read(self, result: GetResult) -> AsyncGenerator[bytes, None]:
         stream = result.stream(min_chunk_size=CHUNK)
-        while True:
-            with self.clock.hold(), told():
-                chunk = await anext(stream, None)
-            if chunk is None:
-                return
-            yield bytes(chunk)
+        del result
+        try:
+            while True:
+                with self.clock.hold(), told():
+                    chunk = await anext(stream, None)
+                if chunk is None:
+                    return
+                yield bytes(chunk)
+        finally:
+            del stream  # else the traceback of a cancel keeps the file open until it is collected
 
 
 async def _got(store: LocalStore, key: str, span: Span | None = None) -> GetResult:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import resource
 import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -21,7 +23,6 @@ from tests.server.test_files import CONTENT, held, link, names, put
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 MIB = 1024 * 1024
 
@@ -30,6 +31,16 @@ def below(root: Path) -> list[str]:
     """Every file under a folder but the key, as paths from there."""
     found = [file.relative_to(root) for file in root.rglob("*") if file.is_file() and file.name != ".key"]
     return sorted(str(path) for path in found)
+
+
+def open_below(root: Path) -> list[str]:
+    """The files under a folder that this process has open, those too that were taken away; [] where none can tell."""
+    descriptors = Path("/proc/self/fd")
+    links = []
+    for entry in descriptors.iterdir() if descriptors.exists() else ():
+        with suppress(FileNotFoundError):
+            links.append(str(entry.readlink()))
+    return [link for link in links if link.startswith(str(root))]
 
 
 @asynccontextmanager
@@ -50,7 +61,7 @@ async def half_sent(house: House, job_id: str, name: str) -> AsyncIterator[async
         writer.close()
 
 
-def test_an_upload_whose_client_goes_leaves_the_older_file_and_nothing_else(tmp_path):
+def test_an_upload_whose_client_goes_leaves_the_older_file_and_nothing_else(tmp_path, caplog):
     async def body():
         async with serving(greet(), files=tmp_path) as house:
             job_id = await held(house)
@@ -60,11 +71,28 @@ def test_an_upload_whose_client_goes_leaves_the_older_file_and_nothing_else(tmp_
                     await until(lambda: len(list(tmp_path.glob(".uploads/*"))) == 1)
                     assert await names(house, job_id) == ["in/a"], "what is half there is not there"
                 await until(lambda: not list(tmp_path.glob(".uploads/*")))
+                await until(lambda: open_below(tmp_path) == [])
             assert (await house.http.get(await link(house, job_id, "in/a"))).content == b"older"
             assert below(tmp_path) == [f"jobs/{job_id}/in/a"]
             assert not (tmp_path / "jobs" / job_id / "new").exists()
 
     run(body())
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the open files of a process from /proc")
+def test_a_reader_who_goes_leaves_no_file_open_and_no_word_in_the_log(tmp_path, caplog):
+    async def body():
+        async with serving(greet(), files=tmp_path) as house:
+            job_id = await held(house)
+            await put(house, job_id, "a", b"1" * (20 * MIB))
+            async with house.http.stream("GET", await link(house, job_id, "a")) as reply:
+                await anext(reply.aiter_bytes())
+                assert len(open_below(tmp_path)) == 1
+            await until(lambda: open_below(tmp_path) == [])
+
+    run(body())
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_a_server_that_stops_in_the_middle_leaves_nothing(tmp_path):
