@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ATTEMPTS = 7
+GREET = Path(__file__).parents[1] / "examples" / "greet" / "greet.py"
 IMPORT = """
 import sys, time
 begin = time.perf_counter()
@@ -56,7 +62,32 @@ def client_import_ms() -> float:
     return float(spent)
 
 
-BUDGETS = (Budget("import avtomatika_client", 150, "ms", client_import_ms),)
+def dev_ready_ms() -> float:
+    """Milliseconds `orchestrator-lite dev` takes from its start until server and worker are ready.
+
+    Raises:
+        BrokenPromiseError: It ended before.
+    """
+    command = str(Path(sysconfig.get_path("scripts")) / "orchestrator-lite")
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(GREET, folder)
+        begin = time.perf_counter()
+        run = [command, "dev", "greet.py", "--port", "0", "--store", "memory"]
+        with subprocess.Popen(run, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                ready = any("Ctrl-C stops" in line for line in process.stdout or ())
+                spent = time.perf_counter() - begin
+            finally:
+                process.terminate()
+    if not ready:
+        raise BrokenPromiseError("orchestrator-lite dev ended before it was ready")
+    return spent * 1000
+
+
+BUDGETS = (
+    Budget("import avtomatika_client", 150, "ms", client_import_ms),
+    Budget("orchestrator-lite dev until ready", 1000, "ms", dev_ready_ms),
+)
 
 
 def check(budgets: Sequence[Budget], factor: float) -> int:

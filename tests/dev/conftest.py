@@ -76,7 +76,8 @@ class Dev:
 
     def start(self, *arguments: object, files: tuple[str, ...] = ("app.py",), port: object = 0) -> Dev:
         """Start the command; a port that is free unless told otherwise."""
-        self.close_pipe()
+        if self.process is not None and self.process.poll() is not None:
+            self.close_pipe()
         self.lines = []
         self.process = subprocess.Popen(
             [COMMAND, "dev", *files, "--port", str(port), *(str(argument) for argument in arguments)],

@@ -12,10 +12,13 @@ import pytest
 from tests.dev.conftest import app, until
 from tests.dev.test_reload import RELOADED, greeting
 
-TWICE = (
-    app()
-    + "\nagain = Blueprint('greet', api_endpoint='/jobs/again')\n@again.handler(is_start=True, is_end=True)\nasync def only(): ...\n"
-)
+TWICE = f"""{app()}
+again = Blueprint("greet", api_endpoint="/jobs/again")
+
+@again.handler(is_start=True, is_end=True)
+async def only(): ...
+"""
+NOWHERE = app().replace('"finished"}', '"nowhere"}')
 BROKEN = [
     pytest.param("x = 1\ndef broken(:\n", r"^app\.py:2: SyntaxError: ", id="syntax"),
     pytest.param(app() + "\n\n1 / 0\n", r"^app\.py:\d+: ZeroDivisionError: division by zero$", id="exception"),
@@ -24,9 +27,7 @@ BROKEN = [
     pytest.param("import os\nos._exit(3)\n", r"process ended with code 3 while it loaded the files", id="death"),
     pytest.param("x = 1\n", r"^app\.py defines no blueprint: expected something like ", id="no blueprint"),
     pytest.param(TWICE, r"^app\.py:\d+: blueprint 'greet': the name is taken by the one at app\.py:\d+", id="twice"),
-    pytest.param(
-        app().replace('"finished"}', '"nowhere"}'), r"^app\.py:9: .*'nowhere', which has no handler", id="state"
-    ),
+    pytest.param(NOWHERE, r"^app\.py:9: .*'nowhere', which has no handler", id="state"),
     pytest.param(app().replace("(name: str)", "(name: 'Nothing')"), r"^app\.py:\d+: .*'Nothing'.*", id="skill's hint"),
     pytest.param(app().replace("[greet]", "[print]"), r"^app\.py:\d+: .*print.* is no skill", id="no skill"),
 ]

@@ -6,10 +6,11 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -229,3 +230,35 @@ def test_the_store_of_a_running_server_is_refused_in_one_line(flow, tmp_path):
     store = f"sqlite:///{tmp_path / 'lite.db'}"
     with serving(flow, "--port", 0, "--store", store):
         assert str(tmp_path / "lite.db") in refused(flow, "--port", 0, "--store", store)
+
+
+def test_one_file_with_two_blueprints_of_a_name_is_one_line(flow):
+    flow.write_text(FLOW + "\n" + FLOW.replace("flow", "other"))
+    text = refused(flow)
+    assert re.match(rf"{re.escape(str(flow))}:\d+: blueprint 'greet': the name is taken by the one at ", text)
+
+
+def test_a_store_that_cannot_be_written_is_one_line(flow, tmp_path):
+    (tmp_path / "lite.db").mkdir()
+    assert "is a folder: name a file in it" in refused(flow, "--port", 0, "--store", f"sqlite:///{tmp_path}/lite.db")
+    (tmp_path / "file").write_text("")
+    text = refused(flow, "--port", 0, "--store", f"sqlite:///{tmp_path}/file/lite.db")
+    assert "choose another path" in text
+
+
+def test_a_database_of_a_newer_version_is_one_line(flow, tmp_path):
+    store = f"sqlite:///{tmp_path / 'lite.db'}"
+    with serving(flow, "--port", 0, "--store", store) as (process, _, _):
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+    with closing(sqlite3.connect(tmp_path / "lite.db")) as database:
+        database.execute("PRAGMA user_version = 999")
+    assert "upgrade avtomatika-sdk or choose another file" in refused(flow, "--port", 0, "--store", store)
+
+
+def test_a_file_that_another_one_imports_is_served_once(flow, tmp_path):
+    other = tmp_path / "other.py"
+    other.write_text("from flow import flow\n")
+    with serving(other, flow, "--port", 0) as (_, url, _):
+        reply = httpx.post(f"{url}/api/v1/jobs/greet", json={"initial_data": {}}, headers=CLIENT, trust_env=False)
+        assert reply.status_code == 202
