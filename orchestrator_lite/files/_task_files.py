@@ -47,7 +47,8 @@ class TaskFiles:
         Raises:
             FileNameError: No file can have that name.
         """
-        return self.local_dir.joinpath(*on_disk(self._name(filename)))
+        below = on_disk(self._name(filename))
+        return self.local_dir.joinpath(*below)
 
     def generate_presigned_url(self, filename: str, method: str = "GET", expires_in: int = 3600) -> str:
         """A URL under which the file can be fetched (`GET`) or put (`PUT`) without a token.
