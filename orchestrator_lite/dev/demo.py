@@ -104,7 +104,7 @@ async def _collect(client: AsyncClient, texts: Sequence[Text], top: int) -> Resu
         try:
             for text in texts:
                 jobs.append(await _submit(client, text, top))  # noqa: PERF401 - what is there already is watched
-            results = [await _result(job, text) for job, text in zip(jobs, texts, strict=True)]
+            results = await _results(client, jobs, texts)
         finally:
             if watching is not None:
                 watching.cancel()
@@ -121,12 +121,16 @@ async def _submit(client: AsyncClient, text: Text, top: int) -> AsyncJobHandle:
         raise unreadable(text.path, error) from error
 
 
-async def _result(job: AsyncJobHandle, text: Text) -> dict[str, Any]:
-    try:
-        result: dict[str, Any] = await job.result()
-    except JobFailed as error:
-        raise JobFailed(f"{text.name}: {error.message}") from error
-    return result
+async def _results(client: AsyncClient, jobs: Sequence[AsyncJobHandle], texts: Sequence[Text]) -> Results:
+    """What the jobs return, in their order; the first one that fails ends the wait for the others."""
+    results: dict[str, dict[str, Any]] = {}
+    names = {job.id: text.name for job, text in zip(jobs, texts, strict=True)}
+    async for job in client.jobs.as_completed(jobs):
+        try:
+            results[job.id] = await job.result()
+        except JobFailed as error:
+            raise JobFailed(f"{names[job.id]}: {error.message}") from error
+    return [results[job.id] for job in jobs]
 
 
 async def _watch(client: AsyncClient, jobs: Sequence[AsyncJobHandle], count: int, bar: Bar) -> None:
