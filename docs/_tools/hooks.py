@@ -26,10 +26,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mkdocs.hooks.generated")
 
+DOCS = Path(__file__).parents[1]
+
+
+def pages_list(folder: str) -> str:
+    """Links to all pages of a folder, for a page at the top."""
+    pages = sorted((DOCS / folder).glob("*.md"))
+    titles = [page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for page in pages]
+    return "\n".join(f"    * [{title}]({folder}/{page.name})" for title, page in zip(titles, pages, strict=True))
+
+
 GENERATORS: dict[str, Callable[..., str]] = {
     "commands": commands_text,
     "environment": environment_table,
     "features": features_table,
+    "pages": pages_list,
     "routes": routes_table,
     "settings": settings_table,
 }

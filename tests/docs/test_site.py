@@ -192,6 +192,12 @@ def test_routes_and_features_of_the_server_are_in_the_reference(site):
         assert f"<td><code>{route}</code></td>" in page, route
 
 
+def test_the_first_page_leads_to_every_page_of_the_how_tos(site):
+    page = (site / "index.html").read_text(encoding="utf-8")
+    guides = [guide.stem for guide in (ROOT / "docs" / "how-to").glob("*.md")]
+    assert [guide for guide in guides if f"how-to/{guide}.html" not in page] == []
+
+
 def _broken(tmp_path: Path, page: str, nav: str = "") -> str:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text(page)
