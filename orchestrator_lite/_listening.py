@@ -46,6 +46,10 @@ class _Connections(set[Any]):
         if not self:
             self._gone.set()
 
+    def remove(self, connection: Any) -> None:
+        """Forget a WebSocket: these are removed."""
+        self.discard(connection)
+
 
 class _Server(uvicorn.Server):
     """uvicorn without signal handlers (who runs the loop decides what a signal means) and without ticks.
