@@ -28,6 +28,7 @@ class Background:
 
     def __init__(self) -> None:
         self.is_blocked = False
+        self._late: list[Future[Any]] = []
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._stop: asyncio.Event
         self._thread = threading.Thread(target=self._main, name="live-orchestrator", daemon=True)
@@ -50,9 +51,8 @@ class Background:
         except TimeoutError:
             if running.done():
                 raise
-            running.cancel()
             self.is_blocked = True
-            self._loop.call_soon_threadsafe(self._stop.set)  # should it ever come to itself, it cleans up
+            self._late.append(running)
             raise BlockedError(self._diagnosis(seconds)) from None
         except BaseException:  # Ctrl-C
             running.cancel()
@@ -71,6 +71,18 @@ class Background:
         if not self.is_blocked:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(BOUND)
+
+    def abandon(self, last: Coroutine[Any, Any, None]) -> None:
+        """Should it ever come to itself, let it finish what it was told, then run `last`, and end."""
+
+        async def ending() -> None:
+            try:
+                await asyncio.wait([asyncio.wrap_future(each) for each in self._late])
+                await last
+            finally:
+                self._stop.set()
+
+        asyncio.run_coroutine_threadsafe(ending(), self._loop)
 
     def _main(self) -> None:
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop, debug=False) as runner:

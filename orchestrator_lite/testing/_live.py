@@ -120,15 +120,19 @@ class LiveOrchestrator:
         ]
         for client in self._clients:
             client.close()
-        if self._background.is_blocked:  # the test has been told
-            return left
-        try:
-            for crew in list(self._crews):
-                crew.end()
-            self._background.run(self._stack.aclose())
-        except BlockedError as error:
-            return [*left, str(error)]
+        if not self._background.is_blocked:
+            try:
+                self._background.run(self._end())
+            except BlockedError as error:
+                left.append(str(error))
+        if self._background.is_blocked:
+            self._background.abandon(self._end())
         return left
+
+    async def _end(self) -> None:
+        for crew in list(self._crews):
+            await crew.stop()
+        await self._stack.aclose()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -179,15 +183,13 @@ class Working:
         self.end()
 
     def end(self) -> None:
-        """Stop them; does nothing the second time.
+        """Stop them and wait for it; does nothing the second time.
 
         Raises:
             BlockedError: They do not stop.
         """
-        stack, self._stack = self._stack, None
-        if stack is not None:
-            self._crews.remove(self)
-            self._background.run(self._stop(stack))
+        if self in self._crews:
+            self._background.run(self.stop())
 
     async def _begin(self) -> None:
         async with AsyncExitStack() as stack:
@@ -197,12 +199,17 @@ class Working:
                 await _registered(run)
             self._stack = stack.pop_all()
 
-    async def _stop(self, stack: AsyncExitStack) -> None:
+    async def stop(self) -> None:
+        """Stop them, in the server's thread."""
+        stack, self._stack = self._stack, None
+        if stack is None:
+            return
         loop = asyncio.get_running_loop()
         hurries = [loop.call_later(GRACE, run.hurry) for run in self._runs]
         try:
             await stack.aclose()
         finally:
+            self._crews.remove(self)
             for hurry in hurries:
                 hurry.cancel()
 

@@ -72,6 +72,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """See to it that what a test did wrong is its failure, in one line."""
+    __tracebackhide__ = True
     watch = item.stash.get(WATCH, None)
     if watch is None or not isinstance(item, pytest.Function):
         return (yield)

@@ -11,6 +11,8 @@ from contextvars import Context, ContextVar, copy_context
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from orchestrator_lite.testing._alarm import alarms_strike
+
 T = TypeVar("T")
 _Job = tuple[Coroutine[Any, Any, Any], Context, asyncio.Future[Any]]
 
@@ -24,6 +26,7 @@ class TestLoop:
         self._runner = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop, debug=False)
         self._jobs: asyncio.Queue[_Job] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._last: asyncio.Future[Any] | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, with the context variables the caller sees.
@@ -52,15 +55,28 @@ class TestLoop:
         if self._jobs is None or self._task is None or self._task.done():
             self._jobs = asyncio.Queue()
             self._task = asyncio.create_task(_in_turn(self._jobs), name="test")
-        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._last is not None and not self._last.done():  # the loop was broken off under it, by a signal's handler
+            await self._cancelled(self._last, self._task)
+        self._last = outcome = asyncio.get_running_loop().create_future()
         self._jobs.put_nowait((coroutine, seen, outcome))
-        try:
-            await asyncio.wait((outcome, self._task), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            self._task.cancel()
-            await asyncio.wait((outcome, self._task), return_when=asyncio.FIRST_COMPLETED)
-            raise
-        return outcome.result()
+        with alarms_strike(self._task) as raised:
+            try:
+                await asyncio.wait((outcome, self._task), return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                await self._cancelled(outcome, self._task)
+                raise
+        if raised:
+            ended = outcome.exception()
+            raise raised[0].with_traceback(None if ended is None else ended.__traceback__)
+        result: T = outcome.result()
+        return result
+
+    @staticmethod
+    async def _cancelled(outcome: asyncio.Future[Any], task: asyncio.Task[None]) -> None:
+        task.cancel()
+        await asyncio.wait((outcome, task), return_when=asyncio.FIRST_COMPLETED)
+        if outcome.done() and not outcome.cancelled():
+            outcome.exception()  # it is known: the loop need not say that nobody has asked for it
 
 
 async def _in_turn(jobs: asyncio.Queue[_Job]) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Final
 
 import pytest
 
 from avtomatika_client.protocol.errors import AvtomatikaError
 from orchestrator_lite.testing._places import is_asyncio, is_ours, is_python
+
+_TOLD: Final = (AvtomatikaError, pytest.fail.Exception)
+"""Errors whose message says it all."""
 
 
 def cut(error: BaseException, config: pytest.Config) -> None:
@@ -39,7 +43,7 @@ def _cut(error: BaseException, seen: set[int], *, in_group: bool = False) -> Non
 def _kept(error: BaseException, *, in_group: bool) -> list[TracebackType]:
     entries = _entries(error.__traceback__)
     last = max((at for at, entry in enumerate(entries) if _is_users(entry)), default=-1)
-    tail = [] if isinstance(error, AvtomatikaError) and (last >= 0 or in_group) else entries[last + 1 :]
+    tail = [] if isinstance(error, _TOLD) and (last >= 0 or in_group) else entries[last + 1 :]
     return [
         *(entry for entry in entries[: last + 1] if not is_ours(_file(entry)) and not is_asyncio(_file(entry))),
         *(entry for entry in tail if not is_asyncio(_file(entry))),

@@ -50,6 +50,7 @@ class Watch:
 
     def watching(self, item: pytest.Function) -> Generator[None, object, object]:
         """Judge the test when it has run; a generator to be stepped over by a hook wrapper."""
+        __tracebackhide__ = True
         forgotten = Forgotten(str(item.path))
         function = item.obj
         error, result = None, None
@@ -128,6 +129,7 @@ class Watch:
 
 
 def _raise(error: BaseException | None, item: pytest.Item) -> NoReturn:
+    __tracebackhide__ = True
     assert error is not None  # noqa: S101 - else there were lines
     cut(error, item.config)
     raise error
