@@ -65,7 +65,7 @@ def _prepared(connection: sqlite3.Connection, name: str, durability: _schema.Dur
         if version == 0:
             _create(connection)
         else:
-            _require_writable(connection, version)
+            _upgrade(connection, version)
     except BaseException:
         connection.close()
         raise
@@ -97,13 +97,14 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _require_writable(connection: sqlite3.Connection, version: int) -> None:
-    # A file that can be read but not written is told now, not at the first job.
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+    # It writes in any case: a file that can be read but not written is told now, not at the first job.
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(f"PRAGMA user_version = {version}")
-    connection.execute("ROLLBACK")
-    for statement in _schema.JOB_INDEXES:
-        connection.execute(statement)
+    for newer in range(version + 1, _schema.SCHEMA_VERSION + 1):
+        for statement in _schema.UPGRADES[newer]:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {_schema.SCHEMA_VERSION}")
+    connection.execute("ROLLBACK" if version == _schema.SCHEMA_VERSION else "COMMIT")
 
 
 def _explained(file: Path, error: sqlite3.Error) -> StoreError:

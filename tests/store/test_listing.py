@@ -88,6 +88,7 @@ def test_a_file_of_the_first_release_is_listed_too(tmp_path: Path) -> None:
         connection.execute("DROP INDEX jobs_of_client")
         connection.execute("DROP INDEX jobs_in_status")
         connection.execute("CREATE INDEX jobs_by_status ON jobs (status, id)")
+        connection.execute("PRAGMA user_version = 1")
     connection.close()
 
     async def body(store: Store) -> None:
