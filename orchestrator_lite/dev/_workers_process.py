@@ -63,6 +63,7 @@ class _Workers:
         self._runs: list[Run] = []
         self._stop = asyncio.Event()
         self._waiting = len(definitions)
+        self._ending = False
 
     async def work(self) -> None:
         """Work until told to drain or to stop."""
@@ -80,8 +81,6 @@ class _Workers:
         self._ending = True
         if isinstance(order, Stop):
             self._stop.set()
-
-    _ending = False
 
     async def _hurry_after_stop(self) -> None:
         await self._stop.wait()

@@ -158,3 +158,13 @@ def test_files_of_the_project_are_not_littered_with_bytecode(dev):
     dev.save("import helper\n" + app())
     dev.start().url()
     assert list(Path(dev.folder).rglob("*.pyc")) == []
+
+
+def test_the_submit_line_works_when_pasted(dev):
+    dev.start().url()
+    line = dev.says(r"^ *(\S*=?\S* ?avtomatika jobs submit .*--wait)$")[1]
+    path = f"{Path(COMMAND).parent}{os.pathsep}{dev.environment['PATH']}"
+    environment = {**dev.environment, "PATH": path}
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=40, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "Hello, Ada!" in done.stdout
