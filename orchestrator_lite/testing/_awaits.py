@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias, TypeGuard
 
 from orchestrator_lite.testing._places import is_asyncio, is_ours, is_python
 
-DEPTH: Final = 8
+DEPTH: Final = 4
 """Frames Python remembers of a coroutine's making: the first that is not ours is the test's."""
 SHOWN: Final = 100
 """Characters shown of the line."""

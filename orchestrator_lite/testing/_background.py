@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from types import FrameType
 from typing import Any, Final, TypeVar
 
+from orchestrator_lite.testing._awaits import DEPTH
 from orchestrator_lite.testing._errors import BlockedError
 from orchestrator_lite.testing._places import is_ours, is_python
 
@@ -85,6 +86,7 @@ class Background:
         asyncio.run_coroutine_threadsafe(ending(), self._loop)
 
     def _main(self) -> None:
+        sys.set_coroutine_origin_tracking_depth(DEPTH)  # each thread has its own
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop, debug=False) as runner:
             runner.run(self._until_stopped())
 

@@ -76,6 +76,43 @@ async def test_it(orchestrator):
 """,
         "test_users.py:9: helps() was not awaited, put `await` in front of it: helps()",
     ),
+    "a function called by a skill": (
+        """
+from avtomatika_worker import Worker, skill
+
+async def helps(): ...
+
+@skill(name="greet")
+async def hasty(params: dict) -> dict:
+    helps()
+    return {}
+
+async def test_it(orchestrator):
+    orchestrator.add(greet_flow)
+    async with orchestrator.working(Worker("w", skills=[hasty])), orchestrator.client() as client:
+        job = await client.jobs.submit("greet", {"name": "Ada"})
+        assert await job.result() == {}
+""",
+        "test_users.py:13: helps() was not awaited, put `await` in front of it: helps()",
+    ),
+    "a function called by a skill behind a real socket": (
+        """
+from avtomatika_worker import Worker, skill
+
+async def helps(): ...
+
+@skill(name="greet")
+async def hasty(params: dict) -> dict:
+    helps()
+    return {}
+
+def test_it(live_orchestrator):
+    live_orchestrator.add(greet_flow)
+    with live_orchestrator.working(Worker("w", skills=[hasty])), live_orchestrator.client() as client:
+        assert client.jobs.submit("greet", {"name": "Ada"}).result() == {}
+""",
+        "test_users.py:13: helps() was not awaited, put `await` in front of it: helps()",
+    ),
     "a call over a real socket": (
         """
 from avtomatika_client import AsyncClient
@@ -331,13 +368,23 @@ async def test_it(orchestrator):
     result.stdout.fnmatch_lines(["> *await asyncio.sleep(1)", "E *Failed: Timeout (>2.0s) from pytest-timeout."])
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a terminal")
 def test_pdb_opens_at_the_users_line(pytester):
-    pytest.importorskip("pexpect")
     folder(pytester, IMPORTS + "\nasync def test_it(orchestrator):\n    here = 41\n    assert here == 42\n")
-    child = pytester.spawn_pytest(" ".join(["--pdb", *ALONE]))
-    child.expect("(Pdb)")
-    child.sendline("p here + 1")
-    child.expect("42")
-    child.sendeof()
-    child.wait()
+    command = [sys.executable, "-m", "pytest", "-s", "--pdb", *ALONE]
+    result = pytester.run(*command, stdin=b"p here + 1000\nq\n", timeout=50)
+    result.stdout.fnmatch_lines(["*entering PDB*", "*1041*"])
+
+
+def test_a_breakpoint_in_a_test_stops_there(pytester):
+    tests = """
+async def test_it(orchestrator):
+    async with orchestrator.client() as client:
+        here = 41
+        breakpoint()
+        await client.status()
+"""
+    folder(pytester, IMPORTS + tests)
+    command = [sys.executable, "-m", "pytest", "-s", *ALONE]
+    result = pytester.run(*command, stdin=b"p here + 1000\nc\n", timeout=50)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*1041*"])
