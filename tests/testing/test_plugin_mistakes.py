@@ -93,7 +93,7 @@ async def test_it(orchestrator):
         job = await client.jobs.submit("greet", {"name": "Ada"})
         assert await job.result() == {}
 """,
-        "test_users.py:13: helps() was not awaited, put `await` in front of it: helps()",
+        "test_users.py:12: helps() was not awaited, put `await` in front of it: helps()",
     ),
     "a function called by a skill behind a real socket": (
         """
@@ -111,7 +111,7 @@ def test_it(live_orchestrator):
     with live_orchestrator.working(Worker("w", skills=[hasty])), live_orchestrator.client() as client:
         assert client.jobs.submit("greet", {"name": "Ada"}).result() == {}
 """,
-        "test_users.py:13: helps() was not awaited, put `await` in front of it: helps()",
+        "test_users.py:12: helps() was not awaited, put `await` in front of it: helps()",
     ),
     "a call over a real socket": (
         """
