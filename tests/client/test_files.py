@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,13 +14,17 @@ from typing import Any
 import pytest
 
 from avtomatika_client import (
+    APITimeoutError,
+    AsyncClient,
     ConflictError,
     NotFoundError,
     ValidationFailedError,
 )
 from avtomatika_client._calls.files import checked_name
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite import Blueprint
 from tests.client.conftest import Face
+from tests.conftest import run
 
 MIB = 1024 * 1024
 
@@ -242,3 +248,36 @@ def test_many_files_go_along(face, client):
 
 def test_no_files_need_no_hold(face, client):
     assert face(face(client.jobs.submit("flow", {}, files={})).result(timeout=10)) == []
+
+
+def test_a_submit_that_is_cancelled_cancels_the_held_job(lite):
+    reading = threading.Event()
+
+    def endless():
+        while True:
+            reading.set()
+            yield b"x" * 1000
+            SYSTEM_CLOCK.sleep_blocking(0.01)
+
+    async def body() -> None:
+        async with AsyncClient(lite.url, client_token=lite.client_token) as client:
+            sending = asyncio.create_task(client.jobs.submit("flow", {}, files={"endless": endless()}))
+            await asyncio.to_thread(reading.wait, 10)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            assert [job.status async for job in client.jobs.list()] == ["cancelled"]
+
+    run(body())
+
+
+def test_a_submit_that_takes_too_long_cancels_the_held_job(face, client):
+    def slow():
+        while True:
+            yield b"x" * 1000
+            SYSTEM_CLOCK.sleep_blocking(0.05)
+
+    with pytest.raises(APITimeoutError):
+        face(client.jobs.submit("flow", {}, files={"slow": slow(), "other": slow()}, timeout=0.7))
+    (left,) = face.list(client.jobs.list())
+    assert left.status == "cancelled"
