@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# pytester forgets what its own runs import, and an extension module that is imported twice is not itself any more
+import httptools  # noqa: F401
+import uvicorn.protocols.http.httptools_impl
+
 import orchestrator_lite.testing._async_fixtures
-import orchestrator_lite.testing._fixtures  # noqa: F401 - pytester forgets what its own runs import
+import orchestrator_lite.testing._fixtures  # noqa: F401
 
 if TYPE_CHECKING:
     import pytest
