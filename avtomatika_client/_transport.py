@@ -241,7 +241,7 @@ class HttpxTransport:
         timeouts = httpx.Timeout(request.stall, connect=CONNECT_TIMEOUT, pool=pool_timeout)
         body = None if request.upload is None else AsyncBody(request.upload, threads, answered)
         try:
-            message = _message(pool, exchange, exchange.note_async, timeouts, body)
+            message = _message_in_pieces(pool, exchange, exchange.note_async, timeouts, body, ours=self._given is None)
             response = await pool.send(message, follow_redirects=False, stream=True)
             try:
                 return await taken_async(response, request.sink, threads)
@@ -345,7 +345,7 @@ class HttpxSyncTransport:
         request = exchange.request
         body = None if request.upload is None else SyncBody(request.upload, self._backend.answered)
         try:
-            message = _message(pool, exchange, exchange.note_sync, timeouts, body)
+            message = _message_in_pieces(pool, exchange, exchange.note_sync, timeouts, body, ours=self._given is None)
             response = pool.send(message, follow_redirects=False, stream=True)
             try:
                 return taken(response, request.sink)
@@ -366,13 +366,7 @@ class _DeadlineTransport(httpx.HTTPTransport):
 
     def __init__(self, backend: DeadlineBackend, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
         super().__init__(verify=tls, limits=limits, trust_env=False)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=tls,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=backend,
-        )
+        self._pool = httpcore.ConnectionPool(ssl_context=tls, network_backend=backend, **_bounds(limits))
 
 
 class _WatchedTransport(httpx.AsyncHTTPTransport):
@@ -380,13 +374,15 @@ class _WatchedTransport(httpx.AsyncHTTPTransport):
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
         super().__init__(verify=tls, limits=limits, trust_env=False)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=WatchedBackend(),
-        )
+        self._pool = httpcore.AsyncConnectionPool(ssl_context=tls, network_backend=WatchedBackend(), **_bounds(limits))
+
+
+def _bounds(limits: httpx.Limits) -> dict[str, Any]:
+    return {
+        "max_connections": limits.max_connections,
+        "max_keepalive_connections": limits.max_keepalive_connections,
+        "keepalive_expiry": limits.keepalive_expiry,
+    }
 
 
 def _aiohttp_transport(route: Route, places: int) -> httpx.AsyncBaseTransport | None:
@@ -423,21 +419,43 @@ def _plain() -> ssl.SSLContext:
 
 
 def _message(
+    pool: httpx.Client | httpx.AsyncClient, exchange: Exchange, trace: Callable[..., object], timeouts: httpx.Timeout
+) -> httpx.Request:
+    request = exchange.request
+    return pool.build_request(
+        request.method,
+        request.url,
+        headers=dict(request.headers),
+        content=request.content,
+        timeout=timeouts,
+        extensions={"trace": trace},
+    )
+
+
+def _message_in_pieces(
     pool: httpx.Client | httpx.AsyncClient,
     exchange: Exchange,
     trace: Callable[..., object],
     timeouts: httpx.Timeout,
-    body: SyncBody | AsyncBody | None = None,
+    body: SyncBody | AsyncBody | None,
+    *,
+    ours: bool,
 ) -> httpx.Request:
     request = exchange.request
     size = None if request.upload is None else request.upload.size
+    url = httpx.URL(request.url)
+    extensions: dict[str, object] = {"trace": trace}
+    if ours and url.query:
+        # httpx logs URLs, and the query of this one may be the permission that a signed URL is.
+        extensions["target"] = url.raw_path
+        url = url.copy_with(query=None)
     return pool.build_request(
         request.method,
-        request.url,
+        url,
         headers={**request.headers, **({} if size is None else {"content-length": str(size)})},
         content=request.content if body is None else body,
         timeout=timeouts,
-        extensions={"trace": trace},
+        extensions=extensions,
     )
 
 

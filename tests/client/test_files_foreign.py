@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
 import pytest
 
-from avtomatika_client import APIConnectionError, ConflictError, NotSupportedByServerError
+from avtomatika_client import APIConnectionError, ConflictError, NotFoundError, NotSupportedByServerError
 from tests.client._file_peer import FilePeer, Talk, name_of
 from tests.client._peer import Peer, reply
 from tests.client.conftest import Face
@@ -59,6 +60,18 @@ def test_no_token_goes_where_a_download_is_sent_to(face, foreign):
     assert "x-client-token" in foreign.seen[0].headers
     assert not {name for name in asked.headers if name.startswith("x-") or name in {"authorization", "cookie"}}
     assert asked.query == "signature=s"
+
+
+def test_no_log_tells_the_permission_of_a_signed_url(face, foreign, caplog):
+    caplog.set_level(logging.INFO)  # below that httpcore tells every header
+    foreign.on("GET", "/api", lambda talk: talk.answer(302, location="/x?expires=1&signature=very-secret"))
+    foreign.on("GET", "/x", lambda talk: talk.json(404, '{"error": "gone"}'))
+    with pytest.raises(NotFoundError) as caught:
+        face(files_of(face, foreign).download("x"))
+    assert foreign.seen[-1].query == "expires=1&signature=very-secret"
+    assert "HTTP Request: GET" in caplog.text
+    told = [caplog.text, str(caught.value), repr(caught.value), repr(vars(caught.value))]
+    assert not [text for text in told if "very-secret" in text]
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/x", "", "/api/v1/jobs/j/files/download/x"])
