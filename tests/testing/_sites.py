@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 # pytester forgets what its own runs import, and an extension module that is imported twice is not itself any more
 import httptools  # noqa: F401
-import uvicorn.protocols.http.httptools_impl
+import uvicorn.protocols.http.httptools_impl  # noqa: F401
 
 import orchestrator_lite.testing._async_fixtures
 import orchestrator_lite.testing._fixtures  # noqa: F401
