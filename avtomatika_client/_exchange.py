@@ -34,22 +34,28 @@ class Exchange:
         self.begun = True
         self.fresh = self.sent = self.answered = False
 
-    def note(self, event: str) -> None:
-        """Take in one event of httpx's `trace` extension."""
+    def note(self, event: str, info: object = None) -> None:
+        """Take in one event of httpx's `trace` extension.
+
+        Args:
+            event: Its name.
+            info: What httpcore will tell its debug log next; what must not stand there is taken out.
+        """
         if event == "connection.connect_tcp.started":
             self.fresh = True
         elif event == "http11.send_request_headers.started":
             self.sent = True
         elif event == "http11.receive_response_headers.complete":
             self.answered = True
+            _hide_permissions(info)
 
-    async def note_async(self, event: str, _info: object) -> None:
+    async def note_async(self, event: str, info: object) -> None:
         """`note`, in the form httpx's async client asks for."""
-        self.note(event)
+        self.note(event, info)
 
-    def note_sync(self, event: str, _info: object) -> None:
+    def note_sync(self, event: str, info: object) -> None:
         """`note`, in the form httpx's sync client asks for."""
-        self.note(event)
+        self.note(event, info)
 
     @property
     def maybe_sent(self) -> bool:
@@ -98,3 +104,17 @@ class Exchange:
 
 _TELLING = 0.001
 """Seconds in the queue from which an error mentions them."""
+
+
+def _hide_permissions(info: object) -> None:
+    """Cut the query off the address a reply leads to, for the log alone: it may be a signed URL."""
+    if not isinstance(info, dict) or not isinstance(info.get("return_value"), tuple):
+        return
+    info["return_value"] = tuple(
+        [_without_query(header) for header in part] if isinstance(part, list) else part for part in info["return_value"]
+    )
+
+
+def _without_query(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    name, value = header
+    return (name, value.partition(b"?")[0]) if name.lower() == b"location" else header

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
@@ -16,6 +17,9 @@ FORWARDING = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
 )
 """Headers a proxy adds: a request that came through one did not come from this machine."""
+
+_HOST = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?")
+"""An address or a name, and a port: what follows could lead elsewhere where the header becomes part of a URL."""
 
 
 class AccessError(AvtomatikaError):
@@ -113,9 +117,8 @@ def is_loopback(host: str) -> bool:
 @lru_cache(maxsize=64)
 def _names_loopback(host: bytes) -> bool:
     """Whether a Host header means this machine."""
-    text = host.decode("latin-1").strip().lower()
-    name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
-    return is_loopback(name)
+    found = _HOST.fullmatch(host.decode("latin-1").strip().lower())
+    return found is not None and is_loopback(found[1] or found[2])
 
 
 def _development(settings: Settings, *, configured: bool, loopback: bool | None) -> bool:

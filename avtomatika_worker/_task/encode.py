@@ -6,6 +6,7 @@ import asyncio
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from avtomatika_client.errors import NotFoundError, ValidationFailedError
 from avtomatika_client.protocol._base import JSON
 from avtomatika_client.protocol.worker import ErrorCode, Task
 from avtomatika_worker._cancel import Reason
@@ -15,6 +16,9 @@ from avtomatika_worker._result import Result
 from avtomatika_worker.errors import SkillError, TaskCancelled
 
 RetryOn = tuple[type[BaseException], ...]
+
+_LASTING = (NotFoundError, ValidationFailedError)
+"""A server's answers that asking again will not change, such as a file that is not there."""
 
 
 def encode(task: Task, server: str, outcome: Outcome | None, reason: Reason | None, retry_on: RetryOn) -> Finished:
@@ -100,7 +104,7 @@ def _stopped(task: Task, server: str, error: BaseException, reason: Reason | Non
 def _failed(task: Task, server: str, error: BaseException, retry_on: RetryOn) -> Finished:
     if isinstance(error, SkillError):
         return failed_by(task, server, error)
-    transient = not retry_on or isinstance(error, retry_on)
+    transient = isinstance(error, retry_on) if retry_on else not isinstance(error, _LASTING)
     code = ErrorCode.TRANSIENT if transient else ErrorCode.PERMANENT
     text = _text(error)
     return refusal(task, server, code, f"{type(error).__name__}: {text}" if text else type(error).__name__)

@@ -6,11 +6,13 @@ URLs: ours, in place of the S3 that official servers send them to.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import wraps
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -25,6 +27,15 @@ from orchestrator_lite.files import FilesError, Opened, SpanError
 from orchestrator_lite.files._links import LONGEST, PREFIX
 from orchestrator_lite.files._names import address, checked
 from orchestrator_lite.runtime.jobs import Live
+
+
+class _AnyName(PathConvertor):
+    """The rest of a path, line ends too: what is no name is to be told so, not that there is no such route."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("filename", _AnyName())
 
 
 class _Streamed(StreamingResponse):
@@ -47,6 +58,11 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 REDIRECT_SECONDS = 60
 """How long the URL is good for that a download is sent to."""
+
+SILENCE = 60.0
+"""Seconds after which a sender of whom not a byte has come is not waited for any longer."""
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 _HEADERS = {
     "accept-ranges": "bytes",
@@ -91,16 +107,20 @@ async def upload_url(request: Request) -> Response:
     return answer({"url": url, "expires_in": expires_in, "method": "PUT"})
 
 
-@router.put("/api/{api_version}/jobs/{job_id}/files/content/{filename:path}", responses={200: {"model": FileUploaded}})
-@router.put("/api/jobs/{job_id}/files/content/{filename:path}", include_in_schema=False)
+@router.put(
+    "/api/{api_version}/jobs/{job_id}/files/content/{filename:filename}", responses={200: {"model": FileUploaded}}
+)
+@router.put("/api/jobs/{job_id}/files/content/{filename:filename}", include_in_schema=False)
 @_told
 async def upload(request: Request) -> Response:
     """Store the body as a file, whole or not at all."""
     return await _stored(request, _open(await _owned(request)))
 
 
-@router.get("/api/{api_version}/jobs/{job_id}/files/download/{filename:path}", status_code=302)
-@router.get("/api/jobs/{job_id}/files/download/{filename:path}", include_in_schema=False)
+@router.get("/api/{api_version}/jobs/{job_id}/files/download/{filename:filename}", status_code=302)
+@router.head("/api/{api_version}/jobs/{job_id}/files/download/{filename:filename}", include_in_schema=False)
+@router.get("/api/jobs/{job_id}/files/download/{filename:filename}", include_in_schema=False)
+@router.head("/api/jobs/{job_id}/files/download/{filename:filename}", include_in_schema=False)
 @_told
 async def download(request: Request) -> Response:
     """Send the reader to a URL that gives the file without a token, for a minute."""
@@ -120,9 +140,9 @@ async def listed(request: Request) -> Response:
 
 
 @router.delete(
-    "/api/{api_version}/jobs/{job_id}/files/content/{filename:path}", responses={200: {"model": FileDeleted}}
+    "/api/{api_version}/jobs/{job_id}/files/content/{filename:filename}", responses={200: {"model": FileDeleted}}
 )
-@router.delete("/api/jobs/{job_id}/files/content/{filename:path}", include_in_schema=False)
+@router.delete("/api/jobs/{job_id}/files/content/{filename:filename}", include_in_schema=False)
 @_told
 async def delete(request: Request) -> Response:
     """Take a file away; again, when it is gone, is no error."""
@@ -136,30 +156,30 @@ async def worker_listed(request: Request) -> Response:
     return await _list(request, await _worked_on(request))
 
 
-@router.put("/_worker/jobs/{job_id}/files/content/{filename:path}", responses={200: {"model": FileUploaded}})
+@router.put("/_worker/jobs/{job_id}/files/content/{filename:filename}", responses={200: {"model": FileUploaded}})
 @_told
 async def worker_upload(request: Request) -> Response:
     """Store the body as a file, whole or not at all."""
     return await _stored(request, _open(await _worked_on(request)))
 
 
-@router.get("/_worker/jobs/{job_id}/files/content/{filename:path}")
-@router.head("/_worker/jobs/{job_id}/files/content/{filename:path}", include_in_schema=False)
+@router.get("/_worker/jobs/{job_id}/files/content/{filename:filename}")
+@router.head("/_worker/jobs/{job_id}/files/content/{filename:filename}", include_in_schema=False)
 @_told
 async def worker_download(request: Request) -> Response:
     """A file's bytes, or the range of them that is asked for."""
     return await _given(request, (await _worked_on(request)).job.id)
 
 
-@router.delete("/_worker/jobs/{job_id}/files/content/{filename:path}", responses={200: {"model": FileDeleted}})
+@router.delete("/_worker/jobs/{job_id}/files/content/{filename:filename}", responses={200: {"model": FileDeleted}})
 @_told
 async def worker_delete(request: Request) -> Response:
     """Take a file away; again, when it is gone, is no error."""
     return await _deleted(request, await _worked_on(request))
 
 
-@router.get(PREFIX + "/{job_id}/{filename:path}", include_in_schema=False)
-@router.head(PREFIX + "/{job_id}/{filename:path}", include_in_schema=False)
+@router.get(PREFIX + "/{job_id}/{filename:filename}", include_in_schema=False)
+@router.head(PREFIX + "/{job_id}/{filename:filename}", include_in_schema=False)
 @_told
 async def linked_download(request: Request) -> Response:
     """A file's bytes for the holder of a signed URL."""
@@ -167,7 +187,7 @@ async def linked_download(request: Request) -> Response:
     return await _given(request, (await _found(request)).job.id)
 
 
-@router.put(PREFIX + "/{job_id}/{filename:path}", include_in_schema=False)
+@router.put(PREFIX + "/{job_id}/{filename:filename}", include_in_schema=False)
 @_told
 async def linked_upload(request: Request) -> Response:
     """A file from the holder of a signed URL."""
@@ -220,11 +240,26 @@ async def _stored(request: Request, job_id: str) -> Response:
     bound: Bound = request.scope[BOUND]
     bound.limit = limit
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
+    if length.isdecimal() and int(length) > limit:
         raise TooLarge
-    stored = await core_of(request).files.put(job_id, name, request.stream())
+    stored = await core_of(request).files.put(job_id, name, _arriving(request))
     told = {"status": "uploaded", "s3_uri": address(job_id, stored.name), "name": stored.name, "size": stored.size}
     return answer(told)
+
+
+async def _arriving(request: Request) -> AsyncIterator[bytes]:
+    """The body, from a sender who goes on sending, for a job that has not ended meanwhile."""
+    clock, pieces = core_of(request).clock, aiter(request.stream())
+    while True:
+        try:
+            async with clock.timeout(SILENCE):
+                piece = await anext(pieces, None)
+        except TimeoutError as error:
+            raise ApiError(408, f"Not a byte came for {SILENCE:g} s", {"connection": "close"}) from error
+        if piece is None:
+            break
+        yield piece
+    _open(await _found(request))
 
 
 async def _list(request: Request, live: Live) -> Response:
@@ -269,7 +304,11 @@ def _expires_in(request: Request) -> int:
         raise ApiError(400, "expires_in must be an integer") from error
 
 
-def _base(request: Request) -> str:
-    """The URL this request came to, as its sender knows it."""
-    host = request.headers.get("host") or request.url.netloc
+def _base(request: Request) -> str | None:
+    """The URL this request came to, as its sender knows it; None when it does not tell."""
+    host = request.headers.get("host")
+    if host is None:
+        return None
+    if not _HOST.fullmatch(host):
+        raise ApiError(400, "Host: must be a name or an address, and a port at most")
     return f"{request.scope['scheme']}://{host}{request.scope[ROOT]}"

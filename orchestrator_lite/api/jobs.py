@@ -235,7 +235,7 @@ async def _owned(request: Request, unknown_text: str = _UNKNOWN) -> Live:
 
 def _whole(body: dict[str, Any]) -> dict[str, Any]:
     """Releases 1.0b9-1.0b13 take a body without any known key as the initial data itself."""
-    whole = body and not body.keys() & _BODY_KEYS and body != {"hold": True}
+    whole = body and not body.keys() & _BODY_KEYS and body.keys() != {"hold"}
     return {"initial_data": body} if whole else body
 
 

@@ -63,13 +63,14 @@ def test_no_token_goes_where_a_download_is_sent_to(face, foreign):
 
 
 def test_no_log_tells_the_permission_of_a_signed_url(face, foreign, caplog):
-    caplog.set_level(logging.INFO)  # below that httpcore tells every header
+    caplog.set_level(logging.DEBUG)  # httpcore tells every header of a reply
     foreign.on("GET", "/api", lambda talk: talk.answer(302, location="/x?expires=1&signature=very-secret"))
     foreign.on("GET", "/x", lambda talk: talk.json(404, '{"error": "gone"}'))
     with pytest.raises(NotFoundError) as caught:
         face(files_of(face, foreign).download("x"))
     assert foreign.seen[-1].query == "expires=1&signature=very-secret"
     assert "HTTP Request: GET" in caplog.text
+    assert "b'location', b'/x'" in caplog.text.lower()
     told = [caplog.text, str(caught.value), repr(caught.value), repr(vars(caught.value))]
     assert not [text for text in told if "very-secret" in text]
 

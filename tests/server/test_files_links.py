@@ -167,6 +167,22 @@ def test_in_development_mode_a_url_is_for_this_machine_alone():
     run(body())
 
 
+@pytest.mark.parametrize("host", ["lite:81@evil", "lite:81/evil?", "[::1]:x/evil", "lite evil", "lite:x", ""])
+def test_a_host_that_could_lead_elsewhere_is_refused(host):
+    async def body():
+        async with serving(greet(), **TOKENS) as house:
+            job_id = await held(house)
+            reply = await house.api("GET", f"/jobs/{job_id}/files/upload?filename=a", headers={"Host": host})
+            assert (reply.status_code, reply.json()["error"][:5]) == (400, "Host:")
+        async with serving(greet()) as house:
+            job_id = await held(house)
+            sent = {"Host": host.replace("lite", "127.0.0.1")}
+            reply = await house.api("GET", f"/jobs/{job_id}/files/upload?filename=a", headers=sent)
+            assert reply.status_code in {400, 403}
+
+    run(body())
+
+
 def test_no_signature_reaches_the_log(caplog):
     caplog.set_level(logging.DEBUG)
 

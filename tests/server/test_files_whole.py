@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from orchestrator_lite.api.files import SILENCE
 from orchestrator_lite.files import FileClashError, FileMissingError, Files, _disk
 from orchestrator_lite.files._disk import Disk
 from tests._support.house import House, serving, until
@@ -33,6 +34,15 @@ def below(root: Path) -> list[str]:
     return sorted(str(path) for path in found)
 
 
+def sizes(root: Path) -> list[int]:
+    """Bytes of each file under a folder."""
+    found = []
+    for name in below(root):
+        with suppress(FileNotFoundError):
+            found.append((root / name).stat().st_size)
+    return found
+
+
 def open_below(root: Path) -> list[str]:
     """The files under a folder that this process has open, those too that were taken away; [] where none can tell."""
     descriptors = Path("/proc/self/fd")
@@ -44,10 +54,12 @@ def open_below(root: Path) -> list[str]:
 
 
 @asynccontextmanager
-async def half_sent(house: House, job_id: str, name: str) -> AsyncIterator[asyncio.StreamWriter]:
+async def half_sent(
+    house: House, job_id: str, name: str
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """An upload of ten MiB of which three have been sent, on a connection of its own."""
     url = httpx.URL(house.lite.url)
-    _, writer = await asyncio.open_connection(url.host, url.port)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
     token = house.lite.client_token
     writer.write(
         f"PUT /api/v1/jobs/{job_id}/files/content/{name} HTTP/1.1\r\nHost: {url.netloc.decode()}\r\n"
@@ -56,7 +68,7 @@ async def half_sent(house: House, job_id: str, name: str) -> AsyncIterator[async
     writer.write(b"x" * (3 * MIB))
     await writer.drain()
     try:
-        yield writer
+        yield reader, writer
     finally:
         writer.close()
 
@@ -81,6 +93,45 @@ def test_an_upload_whose_client_goes_leaves_the_older_file_and_nothing_else(tmp_
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the open files of a process from /proc")
+def test_a_sender_who_falls_silent_is_told_after_a_while_and_leaves_nothing(tmp_path):
+    async def body():
+        async with serving(greet(), files=tmp_path) as house:
+            job_id = await held(house)
+            await put(house, job_id, "a", b"older")
+            async with half_sent(house, job_id, "a") as (reader, writer):
+                await until(lambda: [size for size in sizes(tmp_path / ".uploads") if size >= MIB])
+                house.clock.jump(SILENCE - 1)
+                writer.write(b"x" * MIB)
+                await writer.drain()
+                await until(lambda: [size for size in sizes(tmp_path / ".uploads") if size >= 2 * MIB])
+                house.clock.jump(SILENCE - 1)
+                assert not reader.at_eof()
+                reading = asyncio.create_task(reader.read())  # to the end: the connection is closed
+                await until(lambda: house.clock.jump(SILENCE) or reading.done())
+                answer = reading.result()
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert b"Not a byte came for 60 s" in answer
+            assert below(tmp_path) == [f"jobs/{job_id}/a"]
+            assert (tmp_path / "jobs" / job_id / "a").read_bytes() == b"older"
+
+    run(body())
+
+
+def test_an_upload_that_outlasts_its_job_is_not_stored(tmp_path):
+    async def body():
+        async with serving(greet(), files=tmp_path) as house:
+            job_id = await held(house)
+            async with half_sent(house, job_id, "a") as (reader, writer):
+                await until(lambda: below(tmp_path / ".uploads"))
+                await house.cancel(job_id)
+                writer.write(b"x" * (7 * MIB))
+                answer = await reader.readuntil(b"}")
+            assert answer.startswith(b"HTTP/1.1 409 ")
+            assert below(tmp_path) == []
+
+    run(body())
+
+
 def test_a_reader_who_goes_leaves_no_file_open_and_no_word_in_the_log(tmp_path, caplog):
     async def body():
         async with serving(greet(), files=tmp_path) as house:

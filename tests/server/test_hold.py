@@ -164,6 +164,8 @@ def test_hold_is_true_or_false(hold):
             reply = await house.api("POST", "/jobs/greet", json={"initial_data": {}, "hold": hold})
             assert reply.status_code == 400
             assert reply.json()["error"].startswith("hold:")
+            alone = await house.api("POST", "/jobs/greet", json={"hold": hold})
+            assert (alone.status_code, alone.json()) == (400, reply.json())
 
     run(body())
 

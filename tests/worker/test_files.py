@@ -132,6 +132,25 @@ def test_a_missing_file_fails_the_task_with_the_servers_words():
         result_of(work)
 
 
+@pytest.mark.parametrize(("retry_on", "code"), [((), "PERMANENT_ERROR"), ((NotFoundError,), "TRANSIENT_ERROR")])
+def test_a_missing_file_is_tried_again_only_where_the_skill_says_so(retry_on: Any, code: str):
+    tries = []
+
+    @skill(name="work", retry_on=retry_on)
+    async def work(ctx: Context) -> None:
+        tries.append(ctx.attempt)
+        if len(tries) == 1:
+            await ctx.files.read("nothing")
+
+    if not retry_on:
+        with pytest.raises(JobFailed) as caught:
+            result_of(work)
+        assert caught.value.error["code"] == code
+    else:
+        assert result_of(work) is None
+    assert len(tries) == (2 if retry_on else 1)
+
+
 def test_an_orchestrator_without_files_is_named_in_one_line():
     @skill(name="work")
     async def work(ctx: Context) -> None:
