@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from avtomatika_client._calls import files as calls, jobs
 from avtomatika_client._calls._retry import Retry
 from avtomatika_client._calls._session import UNSET, Budget, Timeout
 from avtomatika_client._resources._files import aside
+from avtomatika_client.errors import NotFoundError
 from avtomatika_client.protocol.errors import AvtomatikaError
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def submit_held(caller: SyncCaller, new: NewJob, files: Mapping[str, Source], ti
     try:
         _upload_all(caller, ref, bodies, limit)
         caller.run(calls.release(session, ref, limit.budget))
-    except BaseException:
-        with suppress(AvtomatikaError):
+    except BaseException as error:
+        with _noted(error, ref):
             caller.run(_cancelled(session, ref))
         raise
     return ref
@@ -77,15 +78,42 @@ async def submit_held_async(caller: AsyncCaller, new: NewJob, files: Mapping[str
     bodies = await aside(session.clock, lambda: _opened(files))
     limit = _Limit.of(session, timeout)
     await caller.run(calls.require_held_files(session, limit.budget))
-    ref = await caller.run(jobs.submit(session, new, limit.each))
+    ref = await _created(caller, jobs.submit(session, new, limit.each))
     try:
         await _upload_all_async(caller, ref, bodies, limit)
         await caller.run(calls.release(session, ref, limit.budget))
-    except BaseException:
-        with suppress(AvtomatikaError):
+    except BaseException as error:
+        with _noted(error, ref):
             await caller.run(_cancelled(session, ref))
         raise
     return ref
+
+
+async def _created(caller: AsyncCaller, creation: Flow[JobRef]) -> JobRef:
+    """Create a job; one whose creation was under way when this was cancelled is cancelled too."""
+    creating = asyncio.ensure_future(caller.run(creation))
+    try:
+        return await asyncio.shield(creating)
+    except asyncio.CancelledError as error:
+        try:
+            await caller.session.clock.wait_any((creating,), _CANCEL_SECONDS)
+            if creating.done() and not creating.cancelled() and creating.exception() is None:
+                with _noted(error, creating.result()):
+                    await caller.run(_cancelled(caller.session, creating.result()))
+        finally:
+            creating.cancel()
+        raise
+
+
+@contextmanager
+def _noted(error: BaseException, ref: JobRef) -> Iterator[None]:
+    """Around a cancel: where it fails, `error` names the job that stays behind."""
+    try:
+        yield
+    except NotFoundError:
+        pass  # it has ended
+    except AvtomatikaError as failed:
+        error.add_note(f"job {ref.id} was created and could not be cancelled: {failed}")
 
 
 def _opened(files: Mapping[str, Source]) -> dict[str, Body]:

@@ -21,6 +21,7 @@ LONGEST_SEGMENT = 255
 BUCKET = "avtomatika-payloads"
 """The official server's default bucket: addresses look as they do there, though no bucket is behind them."""
 
+_TOO_LONG = f"must not be longer than {LONGEST_NAME} bytes"
 _HARMFUL = frozenset({"Cc", "Zl", "Zp"})
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ESCAPED = re.compile(r'[%#<>:"|?*]')
@@ -33,6 +34,8 @@ def checked(name: str) -> str:
     Raises:
         FileNameError: It is none; the text says why.
     """
+    if len(name) > 4 * LONGEST_NAME:  # composing takes time that grows with the square of the length
+        raise FileNameError(f"filename: {_TOO_LONG}")
     name = normalize("NFC", name)
     problem = _problem(name)
     if problem is not None:
@@ -88,7 +91,7 @@ def _problem(name: str) -> str | None:
     if "\ufffd" in name:  # what the web server puts in place of bytes it cannot decode
         return "must be valid UTF-8"
     if size > LONGEST_NAME:
-        return f"must not be longer than {LONGEST_NAME} bytes"
+        return _TOO_LONG
     if any(category(character) in _HARMFUL for character in name):
         return "must not hold control characters"
     if "\\" in name:

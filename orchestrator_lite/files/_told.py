@@ -41,11 +41,11 @@ def told() -> Iterator[None]:
 
 def _number(error: Exception) -> int | None:
     """The operating system's number of an error of the disk, 0 where it has none; None for any other error."""
-    if isinstance(error, OSError):
-        return error.errno or 0
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
     from obstore.exceptions import BaseError
 
-    if not isinstance(error, BaseError):
+    if not isinstance(error, BaseError | OSError):  # its writer's end raises a bare OSError
         return None
     found = _OS_ERROR.search(str(error))
     return 0 if found is None else int(found[1])

@@ -23,6 +23,7 @@ from avtomatika_client import (
 from avtomatika_client._calls.files import checked_name
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite import Blueprint
+from orchestrator_lite.testing._orchestrator import VirtualOrchestrator
 from tests.client.conftest import Face
 from tests.conftest import run
 
@@ -269,6 +270,24 @@ def test_a_submit_that_is_cancelled_cancels_the_held_job(lite):
             assert [job.status async for job in client.jobs.list()] == ["cancelled"]
 
     run(body())
+
+
+def test_a_submit_that_is_cancelled_while_its_job_is_created_leaves_none_held():
+    async def body() -> list[str]:
+        orchestrator = VirtualOrchestrator()
+        orchestrator.add(blueprint())
+        orchestrator.faults.delay(2, "POST /api/v1/jobs/flow")
+        async with orchestrator.client() as client:
+            sending = asyncio.create_task(client.jobs.submit("flow", {}, files={"a": b"x"}))
+            await orchestrator.clock.advance(1)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            left = [job.status async for job in client.jobs.list()]
+        await orchestrator.close_in_loop()
+        return left
+
+    assert run(body()) == ["cancelled"]
 
 
 def test_a_submit_that_takes_too_long_cancels_the_held_job(face, client):

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from avtomatika_client import APIConnectionError, ConflictError, NotFoundError, NotSupportedByServerError
+from avtomatika_client import (
+    APIConnectionError,
+    ConflictError,
+    NotFoundError,
+    NotSupportedByServerError,
+    ValidationFailedError,
+)
 from tests.client._file_peer import FilePeer, Talk, name_of
 from tests.client._peer import Peer, reply
 from tests.client.conftest import Face
@@ -213,6 +219,17 @@ def test_release_is_repeated_and_its_refusal_cancels_the_job(face, foreign, answ
         assert face(client.jobs.submit("flow", {}, files={"a": b"x"})).id == "j"
     assert len(foreign.calls("POST", "/api/v1/jobs/j/cancel")) == (answer == "refused")
     assert len(turns) == (2 if answer == "lost once" else 1)
+
+
+def test_a_job_that_stays_behind_held_is_named(face, foreign):
+    foreign.on("GET", "/_public/status", lambda talk: talk.json(200, '{"status": "ok", "features": ["files", "hold"]}'))
+    foreign.on("POST", "/api/v1/jobs/flow", lambda talk: accepted(talk))
+    foreign.on("PUT", "/api", lambda talk: talk.json(400, '{"error": "no"}'))
+    foreign.on("POST", "/api/v1/jobs/j/cancel", lambda talk: talk.json(503, '{"error": "later"}'))
+    with pytest.raises(ValidationFailedError) as caught:
+        face(face.client(foreign.url).jobs.submit("flow", {}, files={"a": b"x"}))
+    (note,) = caught.value.__notes__
+    assert note.startswith("job j was created and could not be cancelled: ")
 
 
 async def accepted(talk: Talk) -> None:

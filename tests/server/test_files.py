@@ -150,6 +150,17 @@ def test_ranges_heads_and_etags():
     run(body())
 
 
+def test_a_head_of_a_download_leads_to_the_head_of_the_file():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await held(house)
+            await put(house, job_id, "a", b"abc")
+            reply = await house.api("HEAD", f"/jobs/{job_id}/files/download/a", follow_redirects=True)
+            assert (reply.status_code, reply.headers["content-length"], reply.content) == (200, "3", b"")
+
+    run(body())
+
+
 def test_workers_reach_the_files_of_any_job():
     async def body():
         async with serving(greet()) as house:
@@ -215,7 +226,9 @@ def test_a_job_that_is_unknown_or_anothers_has_no_files(method, path):
     run(body())
 
 
-@pytest.mark.parametrize("name", ["%2Fetc%2Fpasswd", "..%2Fx", "a%2F..%2Fb", "a%5Cb", "a%00b", "a%FFb", "C:%2Fx", "a."])
+@pytest.mark.parametrize(
+    "name", ["%2Fetc%2Fpasswd", "..%2Fx", "a%2F..%2Fb", "a%5Cb", "a%00b", "a%0Ab", "a%FFb", "C:%2Fx", "a."]
+)
 def test_a_name_that_is_none_is_told_with_the_reason(name):
     async def body():
         async with serving(greet()) as house:

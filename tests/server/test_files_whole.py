@@ -232,13 +232,14 @@ def room_for(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_without_room_an_upload_fails_and_leaves_the_older_file(tmp_path):
+@pytest.mark.parametrize("size", [5 * MIB, 2 * MIB + 100], ids=["in the middle", "at the end"])
+def test_without_room_an_upload_fails_and_leaves_the_older_file(tmp_path, size):
     async def body():
         async with serving(greet(), files=tmp_path) as house:
             job_id = await held(house)
             await put(house, job_id, "a", b"older")
             with room_for(2 * MIB):
-                full = await put(house, job_id, "a", b"x" * (5 * MIB), status=507)
+                full = await put(house, job_id, "a", b"x" * size, status=507)
                 assert full == {"error": "There is no room left for files"}
                 assert below(tmp_path) == [f"jobs/{job_id}/a"]
                 assert (await put(house, job_id, "b", b"x" * MIB))["size"] == MIB, "what fits is taken"
