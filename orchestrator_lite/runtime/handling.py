@@ -90,7 +90,9 @@ class Handling:
             )
         except AvtomatikaError as error:
             return self._failed(job, f"the handler of state {job.current_state!r}: {_said(error)}")
-        except (Exception, SystemExit) as error:
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # such as `sys.exit()` and the `fail()` of a test
             log.warning("handler of %s.%s raised", job.blueprint, job.current_state, exc_info=error)
             text = f"the handler of state {job.current_state!r} raised {type(error).__name__}: {_said(error)}"
             return self._failed(job, text)

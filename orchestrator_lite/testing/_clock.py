@@ -15,6 +15,15 @@ from orchestrator_lite.testing._timers import Rounds, UpkeepTimeout, marked
 PATIENCE: Final = 10.0
 """Real seconds a wait may take."""
 
+AGAIN: Final = 1.0
+"""Real seconds what comes after may take, such as a clean-up, once patience has run out."""
+
+_SLICE: Final = 1.0
+"""The most that one turn of the loop counts: a turn that takes longer blocks, or stands in a debugger; none waits."""
+
+_STEP: Final = 0.5
+"""Real seconds after which a step of the test is the end of a wait for something real, and counts as progress."""
+
 InVain = Callable[[str | None], None]
 """Told that a wait cannot end; the text says why, where it is not that nothing is left to happen."""
 
@@ -148,7 +157,9 @@ class _Guide:
         self._target: float | None = None
         self._arrived: asyncio.Future[None] | None = None
         self._spent = 0.0
+        self._since_step = 0.0
         self._seen: tuple[object, int] = (None, 0)
+        self.is_hopeless = False
 
     @property
     def elapsed(self) -> float:
@@ -184,15 +195,15 @@ class _Guide:
 
     def waited(self, seconds: float) -> bool:
         """Count the real time the test waits without any effect; beyond the patience that is in vain, too."""
-        mark = self._mark()
-        if mark != self._seen:
-            self._spent = 0.0 if mark[0] != self._seen[0] else self._spent
-            self._seen = mark
-            return False
-        self._spent += seconds
-        if self._spent < PATIENCE:
+        if self._has_progressed():
+            self._spent = 0.0
+        counted = min(seconds, _SLICE)
+        self._spent += counted
+        self._since_step += counted
+        if self._spent < (AGAIN if self.is_hopeless else PATIENCE):
             return False
         self._spent = 0.0
+        self.is_hopeless = True
         if self._arrived is None or self._arrived.done():
             self._in_vain(f"nothing came of it in {PATIENCE:g} real seconds")
         else:
@@ -201,9 +212,13 @@ class _Guide:
             self._arrived.set_exception(NeverEndsError(far))
         return True
 
-    def _mark(self) -> tuple[object, int]:
-        """What is another after an effect, and after a step of the test."""
-        return self._effects(), id(getattr(self.task, "_fut_waiter", None))
+    def _has_progressed(self) -> bool:
+        """Whether there was an effect since the last time, or the test went on after a wait for something real."""
+        (seen, waiter), self._seen = self._seen, (self._effects(), id(getattr(self.task, "_fut_waiter", None)))
+        if waiter == self._seen[1]:
+            return seen != self._seen[0]
+        waited, self._since_step = self._since_step, 0.0
+        return seen != self._seen[0] or waited > _STEP
 
     @contextmanager
     def holding(self) -> Iterator[None]:

@@ -24,6 +24,7 @@ def virtual(request: pytest.FixtureRequest, settings: Settings | None, loop: Tes
     _needs_asyncio(request)
     watch = _watch(request, loop)
     watch.orchestrator = orchestrator = VirtualOrchestrator(settings=settings, owner=request.node.name)
+    orchestrator.on_stuck = loop.abandon
     yield orchestrator
     watch.tear_down(request.node)
 

@@ -25,6 +25,10 @@ QUIET: Final = 0.25
 class Settled(Protocol):
     """Decides what happens when nothing can happen before time passes."""
 
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether time is to go on even though nothing settles."""
+
     def settled(self, timers: list[asyncio.TimerHandle]) -> float | None:
         """The time to jump to, by the loop's clock; None: it has made something ready instead."""
 
@@ -94,14 +98,18 @@ class VirtualLoop:
         events: list[Any] = self._real.select(0)
         self._note(events)
         if events or (timeout is not None and timeout <= 0):
+            if self._guide.is_hopeless:  # something spins for ever: what has a deadline is to end all the same
+                self.time = max(self.time, min((timer.when() for timer in self._timers()), default=self.time))
             return events
         if self._is_held():
             return self._really_waited()
-        timers = [timer for timer in self._loop._scheduled if not timer.cancelled()]  # noqa: SLF001
-        target = self._guide.settled(timers)
+        target = self._guide.settled(self._timers())
         if target is not None:
             self.time = max(self.time, target)
         return []
+
+    def _timers(self) -> list[asyncio.TimerHandle]:
+        return [timer for timer in self._loop._scheduled if not timer.cancelled()]  # noqa: SLF001
 
     def _really_waited(self) -> list[Any]:
         events: list[Any] = self._real.select(SLICE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
@@ -23,6 +23,13 @@ from orchestrator_lite.testing._inside import InsideClient, InsideWorkers
 
 if TYPE_CHECKING:
     from orchestrator_lite.blueprint import Blueprint
+
+THROWN: Final = 100
+"""How often a wait in vain is ended by an error in its place; then the test is cancelled, which `except` lets pass."""
+STUCK: Final = 150
+"""How often a test's waits may be ended until it counts as stuck: it swallows whatever it is told."""
+_IMPATIENT: Final = 40
+"""What a wait counts that was ended because real time had passed: there is little left."""
 
 TEST_TASK: Final[ContextVar[asyncio.Task[Any] | None]] = ContextVar("orchestrator_lite_test_task", default=None)
 """The task that runs the test, where whoever runs it has said so; else the one that first uses the server."""
@@ -59,6 +66,7 @@ class VirtualOrchestrator(Orchestrator):
         clock: Its time, which the whole event loop follows.
         faults: What is put in the way of requests.
         failure: The error of a wait that could not end.
+        on_stuck: Called with it when the test does not end whatever it is told.
     """
 
     def __init__(
@@ -72,6 +80,8 @@ class VirtualOrchestrator(Orchestrator):
         self.clock: VirtualClock = clock or VirtualClock()
         self.faults = Faults()
         self.failure: NeverEndsError | None = None
+        self.on_stuck: Callable[[NeverEndsError], None] | None = None
+        self._ends = 0
         self._owner = owner
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -205,20 +215,25 @@ class VirtualOrchestrator(Orchestrator):
         if self._diagnosis is None or self._diagnosis.done():
             self._diagnosis = self._loop.create_task(self._end_wait(why))
         else:
-            self._fail(NeverEndsError(f"this wait never ends: {why or 'nothing is left to happen'}"))
+            self._fail(NeverEndsError(f"this wait never ends: {why or 'nothing is left to happen'}"), why)
 
     async def _end_wait(self, why: str | None) -> None:
-        self._fail(NeverEndsError(f"this wait never ends: {'; '.join([*([why] if why else []), *await self._told()])}"))
+        reasons = [*([why] if why else []), *await self._told()]
+        self._fail(NeverEndsError(f"this wait never ends: {'; '.join(reasons)}"), why)
 
     async def _told(self) -> list[str]:
         core = self._site.core
         found = [await core.explain(job_id) for job_id in core.unfinished()] if core is not None else []
         return [each.sentence for each in found if each is not None] or ["no job, task or timer is left to bring it"]
 
-    def _fail(self, error: NeverEndsError) -> None:
-        self.failure = error
+    def _fail(self, error: NeverEndsError, why: str | None) -> None:
+        self._ends += _IMPATIENT if why else 1
+        self.failure = self.failure if self.failure is not None and self._ends > THROWN else error
+        if self._ends > STUCK and self.on_stuck is not None:
+            self.on_stuck(self.failure)
+            return
         ended = sum(guest.give_up(error) for guest in self._guests if isinstance(guest, InsideClient))
-        if not ended and self._task is not None and not self._task.done():
+        if (not ended or self._ends > THROWN) and self._task is not None and not self._task.done():
             self._task.cancel()
 
 

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite.testing._alarm import alarms_strike
 
 T = TypeVar("T")
+
+LAST: Final = 1.0
+"""Real seconds that what a test has left running may take to end."""
+
 _Job = tuple[Coroutine[Any, Any, Any], Context, asyncio.Future[Any]]
 
 
@@ -36,10 +43,17 @@ class TestLoop:
         """
         return self._runner.run(self._have_done(coroutine, copy_context()))
 
+    def abandon(self, error: BaseException) -> None:
+        """Let what runs be: it does not end, whatever it is told. Its `run` raises `error`."""
+        if self._last is not None and not self._last.done() and self._task is not None:
+            _leave_alone(self._task)
+            self._task = None
+            self._last.set_exception(error)
+
     @property
     def used(self) -> bool:
         """Whether anything has run here."""
-        return self._task is not None
+        return self._jobs is not None
 
     def __enter__(self) -> Self:
         return self
@@ -47,8 +61,10 @@ class TestLoop:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Cancel what still runs, wait for it and close the loop."""
+        """Cancel what still runs, wait for it a moment and close the loop."""
         if self.used:
+            self._runner.run(_all_ended())
+            _end_threads(self._runner.get_loop())
             self._runner.close()
 
     async def _have_done(self, coroutine: Coroutine[Any, Any, T], seen: Context) -> T:
@@ -87,12 +103,51 @@ async def _in_turn(jobs: asyncio.Queue[_Job]) -> None:
         known = _adopt(seen, known)
         _tell(task)
         try:
-            outcome.set_result(await coroutine)
+            result = await coroutine
+            if not outcome.done():
+                outcome.set_result(result)
         except BaseException as error:
-            outcome.set_exception(error)
+            if not outcome.done():
+                outcome.set_exception(error)
         while task is not None and task.cancelling():  # that was meant for the coroutine, not for the next one
             task.uncancel()
         del coroutine, seen, outcome
+
+
+_ABANDONED: Final[list[asyncio.Task[Any]]] = []
+"""Tasks that did not end. They are kept: thrown away, they would complain in the middle of another test."""
+
+
+def _leave_alone(task: asyncio.Task[Any]) -> None:
+    asyncio.tasks._unregister_task(task)  # noqa: SLF001 - asyncio waits for all it knows
+    _ABANDONED.append(task)
+
+
+async def _all_ended() -> None:
+    """Cancel all tasks; those that do not end are left alone."""
+    own = asyncio.current_task()
+    tasks = {task for task in asyncio.all_tasks() if task is not own}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        with suppress(TimeoutError):
+            async with SYSTEM_CLOCK.timeout(LAST):
+                await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.done():
+            _leave_alone(task)
+
+
+def _end_threads(loop: Any) -> None:
+    """End the loop's own threads, which asyncio would wait for without end."""
+    executor = loop._default_executor  # noqa: SLF001 - asyncio has no bound for it
+    if not isinstance(executor, ThreadPoolExecutor):
+        return
+    executor.shutdown(wait=False, cancel_futures=True)
+    until = SYSTEM_CLOCK.monotonic() + LAST
+    for thread in list(executor._threads):  # noqa: SLF001
+        thread.join(max(until - SYSTEM_CLOCK.monotonic(), 0.0))
+    loop._default_executor = None  # noqa: SLF001
 
 
 def _tell(task: asyncio.Task[Any] | None) -> None:

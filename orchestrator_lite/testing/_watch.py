@@ -110,6 +110,7 @@ class Watch:
             task = asyncio.current_task()
             orchestrator.attend(task)
             try:
+                await orchestrator.ready()  # from here on no wait is a real one, whatever the test does first
                 return await function(*args, **kwargs)
             except asyncio.CancelledError as cancelled:
                 if orchestrator.failure is None or task is None:
