@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from avtomatika_client.protocol.errors import AvtomatikaError
 from orchestrator_lite.blueprint import Blueprint
@@ -64,7 +66,7 @@ def unique(items: Iterable[T]) -> list[T]:
 
 
 def load_file(path: str) -> ModuleType:
-    """Run a Python file as a module of its own name; its folder can be imported from.
+    """Run a Python file as a module of its own name, or of its package's; its folder can be imported from.
 
     A file that another one has already imported by that name is not run again.
 
@@ -72,31 +74,91 @@ def load_file(path: str) -> ModuleType:
         LoadError: There is no such file, or it raised: the message names file, line and error.
         AvtomatikaError: What our own definitions raised.
     """
-    file = Path(path).resolve()
-    if file.is_dir():
-        raise LoadError(f"{path} is a folder: name a Python file in it")
-    if not file.is_file():
-        raise LoadError(f"{path}: no such file")
-    name = file.stem
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == str(file):
-        return known
-    spec = spec_from_file_location(name, file, loader=FreshLoader(name, str(file)))
-    if spec is None or spec.loader is None:
-        raise LoadError(f"{path}: not a Python file")
-    if str(file.parent) not in sys.path:
-        sys.path.insert(0, str(file.parent))
-    module = module_from_spec(spec)
-    sys.modules[name] = module
+    file = present(path)
+    if file.stem in sys.stdlib_module_names and root_of(file) == file.parent:
+        raise LoadError(f"{path} is named like Python's own module {file.stem!r}: rename the file")
+    _importable(file)
     try:
-        spec.loader.exec_module(module)
+        with _nothing_runs():
+            return _run(file)
     except AvtomatikaError as error:
         if _HAS_PLACE.match(str(error)):
             raise
         raise LoadError(f"{_place(error, file)}: {error}") from error
     except (Exception, SystemExit) as error:
         raise LoadError(f"{_place(error, file)}: {type(error).__name__}: {_said(error)}") from error
+
+
+def present(path: str) -> Path:
+    """The file of that path.
+
+    Raises:
+        LoadError: There is none.
+    """
+    file = Path(path).resolve()
+    if file.is_dir():
+        raise LoadError(f"{path} is a folder: name a Python file in it")
+    if not file.is_file():
+        raise LoadError(f"{path}: no such file")
+    return file
+
+
+def root_of(file: Path) -> Path:
+    """The folder from which a file is imported: its own, or the one that holds its package."""
+    folder = file.parent
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _importable(file: Path) -> None:
+    """Its folder comes before what is installed and after Python's own modules: a helper must not replace those."""
+    installed = (at for at, path in enumerate(sys.path) if {"site-packages", "dist-packages"} & {*Path(path).parts})
+    at = next(installed, len(sys.path))
+    for folder in (str(file.parent), str(root_of(file))):
+        if folder not in sys.path:
+            sys.path.insert(at, folder)
+
+
+def _run(file: Path) -> ModuleType:
+    """The file as a module: imported already, or run now."""
+    package = file.parent.relative_to(root_of(file)).parts
+    if package:
+        import_module(".".join(package))
+    name = ".".join(package if file.stem == "__init__" else (*package, file.stem))
+    while (known := sys.modules.get(name)) is not None:
+        if getattr(known, "__file__", None) == str(file):
+            return known
+        name += "_"
+    spec = spec_from_file_location(name, file, loader=FreshLoader(name, str(file)))
+    assert spec is not None  # noqa: S101 - a loader was given
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        FreshLoader(name, str(file)).exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
+
+
+@contextmanager
+def _nothing_runs() -> Iterator[None]:
+    """`worker.run()` outside of `if __name__ == "__main__":` would never end; an error names the line instead."""
+
+    def refuse(_: object) -> NoReturn:
+        raise LoadError('the file is loaded, not run: put .run() below if __name__ == "__main__":')
+
+    name = "avtomatika_worker._process"
+    before = sys.modules.get(name)
+    sys.modules[name] = stub = ModuleType(name)
+    stub.__dict__["run_process"] = refuse
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
 
 
 def _said(error: BaseException) -> str:
@@ -105,13 +167,13 @@ def _said(error: BaseException) -> str:
 
 
 def _place(error: BaseException, file: Path) -> str:
-    """The last line of the user's own code that led to the error: in `file`, or beside it or below."""
+    """The last line of the user's own code that led to the error: in `file`, or beside it or below its package."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     place, trace = str(file), error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code.co_filename
-        if is_own(code, file.parent):
+        if is_own(code, root_of(file)):
             place = f"{code}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place

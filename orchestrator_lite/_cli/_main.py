@@ -15,6 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would be loaded for `--help`, and a mistake would fill a box
 )
 
 
@@ -25,7 +26,7 @@ def _root() -> None:
 
 @app.command()
 def serve(
-    files: Annotated[list[Path], typer.Argument(help="Python files that define blueprints.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Python files that define blueprints.")],
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     store: Annotated[str | None, typer.Option(help="memory, or sqlite:///path.")] = None,
@@ -45,7 +46,9 @@ def serve(
 
 @app.command()
 def dev(
-    files: Annotated[list[Path], typer.Argument(help="Python files that define blueprints and workers.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Python files that define blueprints and workers.")
+    ],
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     store: Annotated[
@@ -60,7 +63,9 @@ def dev(
 
 @app.command()
 def demo(
-    files: Annotated[list[Path] | None, typer.Argument(help="Text files; default: Python's licence.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Text files; default: Python's licence.")
+    ] = None,
 ) -> None:
     """Run the main job, whole: server, worker process and client count the words of text files."""
     from orchestrator_lite.dev.demo import run_demo

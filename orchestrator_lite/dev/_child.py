@@ -26,6 +26,8 @@ class Child:
         self._pid = spawned.process.pid
         self._ours = spawned.line
         self._reader = reader
+        self.is_mourned = False
+        """Whether its end has been told."""
         self.ended = _exit_of(spawned.process)
 
     @classmethod
@@ -71,6 +73,11 @@ class Child:
         """End it now, with everything it has started."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGKILL)
+
+    def mourned(self) -> str:
+        """How it ended by itself, in words, which are said once."""
+        self.is_mourned = True
+        return self.told_end()
 
     def told_end(self) -> str:
         """How it ended by itself, in words."""

@@ -101,13 +101,11 @@ class Crew:
             raise BrokenError(self.workers.told_end())
         return True
 
-    async def lost(self) -> str:
-        """Wait for one of them to end by itself, and say how."""
-        ends = {self.server.ended: self.server}
-        if self.of_workers.workers:
-            ends[self.workers.ended] = self.workers
-        await SYSTEM_CLOCK.wait_any(ends, None)
-        return next(child.told_end() for task, child in ends.items() if task.done())
+    @property
+    def missed(self) -> dict[asyncio.Future[int], Child]:
+        """Those that should be running, by their end; one whose end has been told is not missed again."""
+        running = [self.server, *([self.workers] if self.of_workers.workers else [])]
+        return {child.ended: child for child in running if not child.is_mourned}
 
     async def drain_workers(self) -> None:
         """Let running tasks finish; the process ends then."""

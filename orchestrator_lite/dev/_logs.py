@@ -13,4 +13,6 @@ def show_logs() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     for name in (*_QUIET, "websockets"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # While the server is replaced they fail; should it end for good, the command itself says so.
+    logging.getLogger("avtomatika_worker._heartbeat").setLevel(logging.ERROR)
     logging.getLogger("avtomatika_worker.task").setLevel(logging.INFO)

@@ -8,14 +8,14 @@ from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFi
 from pathlib import Path
 from typing import Final
 
-from orchestrator_lite._loading import FreshLoader, is_own
+from orchestrator_lite._loading import FreshLoader, is_own, root_of
 
 PACKAGES: Final = frozenset({"avtomatika_client", "avtomatika_worker", "orchestrator_lite"})
 
 
 def import_fresh(files: Iterable[str]) -> None:
     """Compile what lies beside `files` or below from its source, whatever bytecode is cached."""
-    folders = [Path(file).resolve().parent for file in files]
+    folders = [root_of(Path(file).resolve()) for file in files]
 
     def finder(path: str) -> FileFinder:
         if not any(is_own(path, folder) for folder in folders) or PACKAGES & set(Path(path).parts):
@@ -30,6 +30,7 @@ def own_folders(files: Iterable[str]) -> list[str]:
     """The folders of the user's modules that are loaded, those of `files` first."""
     roots = list(dict.fromkeys(Path(file).resolve().parent for file in files))
     found = [str(root) for root in roots]
+    roots = [root_of(Path(file).resolve()) for file in files]
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if name.partition(".")[0] in PACKAGES or not isinstance(file, str):

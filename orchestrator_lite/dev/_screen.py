@@ -51,13 +51,14 @@ class Screen:
         where = painted(running.url, GREEN, out)
         _write(out, f"{title}  {where}")
         self.details(running, forgets=forgets)
-        names = ", ".join(Path(file).name for file in files)
+        names = ", ".join(dict.fromkeys(shown(os.path.normpath(file)) for file in files))
         _write(out, painted(f"Saving {names} or what it imports reloads it; Ctrl-C stops.", DIM, out))
 
     def reloaded(self, changed: list[str], seconds: float) -> None:
         """What was saved is being served."""
-        what = f"reloaded in {seconds:.2f} s"
-        _write(sys.stdout, f"{painted(what, GREEN, sys.stdout)}  {', '.join(shown(file) for file in changed)}")
+        what = f"{'reloaded' if changed else 'started again'} in {seconds:.2f} s"
+        names = ", ".join(shown(file) for file in changed)
+        _write(sys.stdout, f"{painted(what, GREEN, sys.stdout)}  {names}".rstrip())
 
     def broken(self, text: str, *, serving: bool) -> None:
         """The files cannot be loaded."""

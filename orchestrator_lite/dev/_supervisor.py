@@ -73,11 +73,11 @@ class Supervisor:
                 await self._switch(crew)
         except BrokenError as error:
             self._watch.follow(error.folders)
-            self._screen.broken(str(error), serving=self._current is not None)
+            self._tell_broken(str(error))
         except AvtomatikaError as error:
             if self._shown is None:
                 raise
-            self._screen.broken(str(error), serving=self._current is not None)
+            self._tell_broken(str(error))
         finally:
             if self._current is not crew:
                 await self._discard(crew)
@@ -122,6 +122,13 @@ class Supervisor:
         await crew.kill()
         self._crews.discard(crew)
 
+    def _tell_broken(self, text: str) -> None:
+        """What is wrong, and whether there is still a server; where there is none, connections are refused."""
+        serving = self._current is not None and not self._current.server.ended.done()
+        if not serving:
+            self._door.close()
+        self._screen.broken(text, serving=serving)
+
     def _tell(self, crew: Crew, ready: Ready) -> None:
         running = Running(self._door.url, crew.of_server, crew.of_workers, ready)
         if self._shown is None:
@@ -138,25 +145,21 @@ class Supervisor:
     async def _until_due(self) -> None:
         """Wait for the next save, or for a process to end by itself after it has run for a while."""
         saved = asyncio.ensure_future(self._watch.wait())
-        waits: list[asyncio.Future[Any]] = [saved]
-        lost = None if self._current is None else asyncio.ensure_future(self._current.lost())
-        if lost is not None:
-            waits.append(lost)
         try:
-            await SYSTEM_CLOCK.wait_any(waits, None)
-            if lost is not None and lost.done() and not self._worth_a_restart(lost.result()):
-                await saved
+            while not saved.done():
+                missed = {} if self._current is None else self._current.missed
+                await SYSTEM_CLOCK.wait_any([saved, *missed], None)
+                lost = [missed[end].mourned() for end in missed if end.done()]
+                if any(self._worth_a_restart(what) for what in lost):
+                    return
         finally:
-            await _cancelled(*waits)
+            await _cancelled(saved)
 
     def _worth_a_restart(self, what: str) -> bool:
         if SYSTEM_CLOCK.monotonic() - self._ready_at >= QUICK_SECONDS:
             self._screen.note(f"{what}; starting it again")
             return True
-        serving = self._current is not None and not self._current.server.ended.done()
-        if not serving:
-            self._door.close()
-        self._screen.broken(what, serving=serving)
+        self._tell_broken(what)
         return False
 
     async def _end(self) -> None:

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from orchestrator_lite._loading import present
 from orchestrator_lite.dev._server_options import ServerOptions
 from orchestrator_lite.dev._spawn import spawn_both
 
@@ -34,8 +35,10 @@ def run_dev(files: list[str], *, host: str | None = None, port: int | None = Non
 
     Raises:
         ModuleNotFoundError: Something of the extras is not installed.
-        AvtomatikaError: The server cannot be started at all: address, store, settings.
+        AvtomatikaError: The server cannot be started at all: a file that is not there, address, store, settings.
     """
+    for file in files:
+        present(file)
     _require()
     with tempfile.TemporaryDirectory(prefix="orchestrator-lite-dev-") as scratch:
         options = ServerOptions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sqlite3
@@ -9,6 +10,9 @@ from copy import copy
 
 import pytest
 
+from avtomatika_client import APIConnectionError
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK
+from orchestrator_lite.dev._supervisor import QUICK_SECONDS
 from tests.dev.conftest import app, until
 from tests.dev.test_reload import RELOADED, greeting
 
@@ -24,6 +28,7 @@ BROKEN = [
     pytest.param(app() + "\n\n1 / 0\n", r"^app\.py:\d+: ZeroDivisionError: division by zero$", id="exception"),
     pytest.param("import nowhere_at_all\n", r"^app\.py:1: ModuleNotFoundError: .*'nowhere_at_all'", id="import"),
     pytest.param("import sys\nsys.exit('enough')\n", r"^app\.py:2: SystemExit: enough", id="exit"),
+    pytest.param(app() + "\nworker.run()\n", r'^app\.py:\d+: .*__name__ == "__main__"', id="run"),
     pytest.param("import os\nos._exit(3)\n", r"process ended with code 3 while it loaded the files", id="death"),
     pytest.param("x = 1\n", r"^app\.py defines no blueprint: expected something like ", id="no blueprint"),
     pytest.param(TWICE, r"^app\.py:\d+: blueprint 'greet': the name is taken by the one at app\.py:\d+", id="twice"),
@@ -105,6 +110,60 @@ def test_two_files_with_blueprints_of_one_name_are_an_error(dev):
     problem(dev, r"^other\.py:5: blueprint 'greet': the name is taken by the one at app\.py:5")
 
 
+def test_a_file_named_like_a_module_of_pythons_own_is_an_error(dev):
+    dev.save(app(), "queue.py")
+    dev.start(files=("queue.py",))
+    problem(dev, r"^queue\.py is named like Python's own module 'queue': rename the file$")
+
+
+def test_a_helper_named_like_a_module_of_pythons_own_replaces_nothing(dev):
+    dev.save("raise SystemExit\n", "queue.py")
+    dev.save("raise SystemExit\n", "json.py")
+    with dev.start().client() as client:
+        assert greeting(client) == "Hello, Ada!"
+
+
+def test_files_of_one_name_in_two_folders_are_two_modules(dev):
+    flow, rest = app().split("@skill")
+    for folder, text in (("flows", flow), ("skills", "from avtomatika_worker import Worker, skill\n@skill" + rest)):
+        (dev.folder / folder).mkdir()
+        dev.save(text, f"{folder}/main.py")
+    dev.start(files=("flows/main.py", "skills/main.py"))
+    with dev.client() as client:
+        assert greeting(client) == "Hello, Ada!"
+    assert "Saving flows/main.py, skills/main.py or" in dev.text
+
+
+def test_a_file_of_a_package_may_import_relatively_and_its_package_is_watched(dev):
+    (dev.folder / "shop" / "words").mkdir(parents=True)
+    dev.save("", "shop/__init__.py")
+    dev.save("", "shop/words/__init__.py")
+    dev.save("WORD = 'Hello'\n", "shop/texts.py")
+    dev.save("from ..texts import WORD\n" + app("{WORD}"), "shop/words/app.py")
+    with dev.start(files=("shop/words/app.py",)).client() as client:
+        assert greeting(client) == "Hello, Ada!"
+        dev.save("WORD = 'Howdy'\n", "shop/texts.py")
+        dev.says(RELOADED)
+        assert greeting(client) == "Howdy, Ada!"
+
+
+def test_a_server_that_dies_while_the_files_are_broken_is_told_once_and_leaves_nobody_waiting(dev):
+    with dev.start().client() as client:
+        assert greeting(client) == "Hello, Ada!"
+        dev.save("def broken(:\n")
+        problem(dev, r"SyntaxError")
+        SYSTEM_CLOCK.sleep_blocking(QUICK_SECONDS)  # the least that a process has run which is started again
+        os.kill(dev.pid_of("_server_process"), signal.SIGKILL)
+        dev.says(r"the server process was ended by SIGKILL; starting it again")
+        dev.says(r"nothing is served; waiting for the next save")
+        with pytest.raises(APIConnectionError):
+            client.status()
+        dev.save(app("Howdy"))
+        dev.says(RELOADED)
+        assert greeting(client) == "Howdy, Ada!"
+    assert dev.text.count("SIGKILL") == 1
+
+
 def refused(dev, *arguments, files=("app.py",), port=0):
     """The one line that the command ends with."""
     dev.start(*arguments, files=files, port=port)
@@ -114,6 +173,11 @@ def refused(dev, *arguments, files=("app.py",), port=0):
     assert dev.processes() == []
     assert list(dev.temporary.iterdir()) == []
     return line
+
+
+@pytest.mark.parametrize(("name", "words"), [("nowhere.py", "nowhere.py: no such file"), (".", ". is a folder: name")])
+def test_a_file_that_is_not_there_is_one_line(dev, name, words):
+    assert words in refused(dev, files=(name,))
 
 
 def test_a_port_in_use_is_one_line(dev):
