@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orchestrator_lite.files._errors import FileClashError, FileMissingError, FilesError
 from orchestrator_lite.files._names import from_disk, on_disk
+from orchestrator_lite.files._staging import Staging
 
 UPLOADS = ".uploads"
 JOBS = "jobs"
@@ -20,8 +21,6 @@ KEY = ".key"
 """The file that holds the key of signed URLs."""
 
 _KEY_BYTES = 32
-_ABANDONED = 86_400
-"""Seconds after which an upload that nobody has touched was left by a process that died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,18 @@ class Disk:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root = root.resolve()
         self._durable = durable
-        for folder in (JOBS, UPLOADS):
-            (self.root / folder).mkdir(mode=0o700, exist_ok=True)
+        (self.root / JOBS).mkdir(mode=0o700, exist_ok=True)
         self.key = self._kept_key()
         self._ignores_case = (self.root / KEY.upper()).exists()
-        self._sweep()
+        self._staging = Staging(self.root / UPLOADS)
+
+    def staged(self, upload: str) -> str:
+        """Where an upload of this name lies below `root` until it is published."""
+        return f"{UPLOADS}/{self._staging.folder.name}/{upload}"
+
+    def close(self) -> None:
+        """Take away what uploads left that did not end."""
+        self._staging.close()
 
     def publish(self, staged: str, job_id: str, name: str, now: float) -> Stored:
         """Make a whole upload the job's file, at once and in place of an older one.
@@ -68,7 +74,7 @@ class Disk:
         Raises:
             FileClashError: A folder stands in its place, or a file in that of one of its folders.
         """
-        source = self.root / UPLOADS / staged
+        source = self._staging.folder / staged
         os.utime(source, (now, now))
         if self._durable:
             _sync(source)
@@ -87,7 +93,7 @@ class Disk:
 
     def discard(self, staged: str) -> None:
         """Leave nothing of an upload behind, whole or not."""
-        for part in (self.root / UPLOADS).glob(f"{staged}*"):
+        for part in self._staging.folder.glob(f"{staged}*"):
             part.unlink(missing_ok=True)
 
     def located(self, job_id: str, name: str) -> str:
@@ -210,18 +216,6 @@ class Disk:
                 f"The key of signed URLs {file} is damaged: delete it; the links given so far end with it."
             )
         return key
-
-    def _sweep(self) -> None:
-        """Take away what uploads left whose process died; the disk's own time tells their age."""
-        folder = self.root / UPLOADS
-        probe = folder / secrets.token_hex(16)
-        probe.touch()
-        now = probe.stat().st_mtime
-        probe.unlink()
-        for part in folder.iterdir():
-            with suppress(FileNotFoundError):
-                if now - part.lstat().st_mtime > _ABANDONED:
-                    part.unlink()
 
 
 def _names(folder: Path, name: str) -> bool:

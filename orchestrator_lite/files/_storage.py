@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from orchestrator_lite.files import _links
-from orchestrator_lite.files._disk import KEY, UPLOADS, Disk, Stored
+from orchestrator_lite.files._disk import KEY, Disk, Stored
 from orchestrator_lite.files._errors import FileMissingError, FilesError, LinkError
 from orchestrator_lite.files._names import checked
 from orchestrator_lite.files._spans import Span, parse_span
@@ -140,7 +140,7 @@ class Files:
         disk, store = await self._opened()
         staged = secrets.token_hex(16)
         try:
-            await self._written(store, f"{UPLOADS}/{staged}", chunks)
+            await self._written(store, disk.staged(staged), chunks)
             now = self.clock.now()
             return await self.run(lambda: disk.publish(staged, job_id, name, now))
         except BaseException:
@@ -286,7 +286,9 @@ class Files:
 
     def _end(self) -> None:
         with self._lock:
-            self._closed, self._ready = True, None
+            ready, self._closed, self._ready = self._ready, True, None
+        if ready is not None:
+            ready[0].close()
         if self._remove is not None:
             self._remove()
 

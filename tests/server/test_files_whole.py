@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import resource
+import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -29,8 +29,11 @@ MIB = 1024 * 1024
 
 
 def below(root: Path) -> list[str]:
-    """Every file under a folder but the key, as paths from there."""
-    found = [file.relative_to(root) for file in root.rglob("*") if file.is_file() and file.name != ".key"]
+    """Every file under a folder but the server's key and lock, as paths from there."""
+    known = {".key", ".lock"}
+    found = [
+        file.relative_to(root) for file in root.rglob("*") if file.is_file() and not {file.name, file.suffix} & known
+    ]
     return sorted(str(path) for path in found)
 
 
@@ -50,7 +53,7 @@ def open_below(root: Path) -> list[str]:
     for entry in descriptors.iterdir() if descriptors.exists() else ():
         with suppress(FileNotFoundError):
             links.append(str(entry.readlink()))
-    return [link for link in links if link.startswith(str(root))]
+    return [link for link in links if link.startswith(str(root)) and not link.endswith(".lock")]
 
 
 @asynccontextmanager
@@ -80,9 +83,9 @@ def test_an_upload_whose_client_goes_leaves_the_older_file_and_nothing_else(tmp_
             await put(house, job_id, "in/a", b"older")
             for name in ("in/a", "new/b"):
                 async with half_sent(house, job_id, name):
-                    await until(lambda: len(list(tmp_path.glob(".uploads/*"))) == 1)
+                    await until(lambda: len(list(tmp_path.glob(".uploads/*/*"))) == 1)
                     assert await names(house, job_id) == ["in/a"], "what is half there is not there"
-                await until(lambda: not list(tmp_path.glob(".uploads/*")))
+                await until(lambda: not list(tmp_path.glob(".uploads/*/*")))
                 await until(lambda: open_below(tmp_path) == [])
             assert (await house.http.get(await link(house, job_id, "in/a"))).content == b"older"
             assert below(tmp_path) == [f"jobs/{job_id}/in/a"]
@@ -151,7 +154,7 @@ def test_a_server_that_stops_in_the_middle_leaves_nothing(tmp_path):
         async with serving(greet(), files=tmp_path) as house:
             job_id = await held(house)
             async with half_sent(house, job_id, "a"):
-                await until(lambda: len(list(tmp_path.glob(".uploads/*"))) == 1)
+                await until(lambda: len(list(tmp_path.glob(".uploads/*/*"))) == 1)
         assert below(tmp_path) == []
 
     run(body())
@@ -273,22 +276,25 @@ def test_symbolic_links_in_the_folder_lead_nowhere(tmp_path):
     run(body())
 
 
-def test_what_a_dead_process_left_is_swept_away_after_a_day(tmp_path):
-    Disk(tmp_path, durable=False)
-    old, new = (tmp_path / ".uploads" / name for name in ("old#1", "new#1"))
-    for part in (old, new):
-        part.write_bytes(b"x")
-    then = old.stat().st_mtime - 90_000
-    os.utime(old, (then, then))
-    Disk(tmp_path, durable=False)
-    assert (old.exists(), new.exists()) == (False, True)
+def test_what_a_dead_server_left_is_swept_away_at_the_next_start(tmp_path):
+    """Not what another one that lives is just writing."""
+    dying = "import sys, os, pathlib; from orchestrator_lite.files._disk import Disk; root = pathlib.Path(sys.argv[1]);"
+    dying += "(root / Disk(root, durable=False).staged('left#1')).write_bytes(b'x'); os._exit(9)"
+    living = Disk(tmp_path, durable=False)
+    (tmp_path / living.staged("new#1")).write_bytes(b"x")
+    assert subprocess.run([sys.executable, "-c", dying, str(tmp_path)], check=False).returncode == 9
+    assert [name.rpartition("/")[2] for name in below(tmp_path)].count("left#1") == 1
+    Disk(tmp_path, durable=False).close()
+    assert below(tmp_path) == [living.staged("new#1")]
+    living.close()
+    assert list((tmp_path / ".uploads").iterdir()) == []
 
 
 def test_where_case_does_not_matter_no_file_takes_anothers_place(tmp_path, monkeypatch):
     """The check alone: this disk keeps `A` and `a` apart, so what stands there is made to look as it would."""
     disk = Disk(tmp_path, durable=True)
     disk._ignores_case = True
-    (tmp_path / ".uploads" / "u").write_bytes(b"1")
+    (tmp_path / disk.staged("u")).write_bytes(b"1")
     disk.publish("u", "job", "In/A", 1.0)
     assert [(file.name, file.size, file.modified_at) for file in disk.listed("job")] == [("In/A", 1, 1.0)]
     assert disk.located("job", "In/A") == "jobs/job/In/A"
@@ -299,7 +305,7 @@ def test_where_case_does_not_matter_no_file_takes_anothers_place(tmp_path, monke
     with pytest.raises(FileMissingError):
         disk.located("job", "in/A")
     for name in ("in/b", "In/a"):
-        (tmp_path / ".uploads" / "u").write_bytes(b"2")
+        (tmp_path / disk.staged("u")).write_bytes(b"2")
         with pytest.raises(FileClashError, match="by case alone"):
             disk.publish("u", "job", name, 2.0)
 
