@@ -26,6 +26,9 @@ TIMED_OUT: Final = 5
 REFUSED: Final = 6
 INTERRUPTED: Final = 130
 
+_NO_SUCCESS: Final = 300
+"""Statuses from here on; an error with one below it is a reply that could not be read."""
+
 _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (JobFailed, ENDED_OTHERWISE),
     (ConflictError, ENDED_OTHERWISE),
@@ -86,8 +89,12 @@ def _text(error: BaseException, url: str) -> str:
         return f"{error.message}; a newer one is needed."
     if isinstance(error, ValidationFailedError | ConflictError | NotFoundError):
         return error.message
+    if isinstance(error, APIStatusError) and error.status < _NO_SUCCESS:
+        return f"{url} answers what no orchestrator does. Another one is named by --url or AVTOMATIKA_URL."
     if isinstance(error, APIStatusError):
         return f"{url} answers {error.status}: {error.message}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"what was given holds half a character ({error.object[error.start]!a}), which is no text"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

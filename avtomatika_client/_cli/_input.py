@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -60,17 +61,20 @@ def files(given: list[str]) -> dict[str, Path]:
 def _text(given: str) -> tuple[str, str]:
     """Where the text is from, in words, and the text."""
     try:
+        if given == "@":
+            raise Stop(USAGE, "The name of a file is wanted after the @.")
         if given == "-":
             return "Standard input", sys.stdin.buffer.read().decode("utf-8-sig")
         if given.startswith("@"):
             return f"The file {given[1:]}", Path(given[1:]).read_bytes().decode("utf-8-sig")
+        # JSON is UTF-8 whatever the locale; what the locale could not read are surrogates by now.
+        return "The job's data", os.fsencode(given).decode("utf-8")
     except OSError as error:
         raise Stop(USAGE, f"The file {given[1:]} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise Stop(USAGE, f"The input is no UTF-8 text (byte {error.start}).") from None
     except ValueError as error:
         raise Stop(USAGE, f"The file {given[1:]!r} cannot be read: {error}.") from None
-    return "The job's data", given
 
 
 def _misread(source: str, text: str, error: json.JSONDecodeError) -> str:

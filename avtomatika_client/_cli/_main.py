@@ -96,5 +96,5 @@ def _misused(error: Any) -> int:
         error.show()
         return USAGE
     path = "avtomatika" if context is None else context.command_path
-    sys.stderr.write(f"avtomatika: {one_line(error.format_message())} Try: {path} --help\n")
+    sys.stderr.write(f"avtomatika: {one_line(error.format_message()).rstrip('.')}. Try: {path} --help\n")
     return USAGE

@@ -55,7 +55,11 @@ Endpoint: TypeAlias = Annotated[
 ]
 Files: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=PATH", help="A file the job is to have; may be repeated.", show_default=False),
+    typer.Option(
+        metavar="NAME=PATH",
+        help="A file the job is to have; PATH alone keeps its own name; may be repeated.",
+        show_default=False,
+    ),
 ]
 
 

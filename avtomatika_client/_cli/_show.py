@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from avtomatika_client._cli._failures import plain
@@ -37,7 +37,8 @@ def as_table(as_json: bool) -> bool:
 def document(value: JSON) -> None:
     """Write a JSON value."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    _write(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    shown = _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    _write(f"{shown}\n", instead=lambda: f"{json.dumps(value, indent=2)}\n")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: str, status: str | None = None) -> None:
@@ -103,12 +104,13 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, color_system=None if plainly else "auto")
 
 
-def _write(text: str) -> None:
+def _write(text: str, instead: Callable[[], str] | None = None) -> None:
+    """Write a text; where the output's encoding lacks its letters `instead`, by default with Python's escapes."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except UnicodeEncodeError:
-        _write(text.encode("ascii", "backslashreplace").decode())
+        _write(text.encode("ascii", "backslashreplace").decode() if instead is None else instead())
     except BrokenPipeError:
         # The interpreter flushes once more at its end, into a pipe that nobody reads.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -64,6 +64,19 @@ def test_submit_and_wait_prints_the_result_alone(value):
     run(body())
 
 
+def test_a_locale_that_knows_ascii_alone_reads_and_writes_the_same_json():
+    async def body():
+        async with serving(greet()) as house:
+            plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+            done = await piped(house, "jobs", "submit", "greet", '{"name": "Ада 🎉"}', **plain)
+            assert (done.code, done.err) == (0, "")
+            seen = await piped(house, "jobs", "get", done.json["id"], **plain, PYTHONIOENCODING="ascii")
+            assert seen.json["initial_data"] == {"name": "Ада 🎉"}
+            assert seen.out.isascii()
+
+    run(body())
+
+
 def test_a_job_that_fails_is_exit_code_1_one_line_and_the_job():
     async def body():
         async with serving(greet()) as house:

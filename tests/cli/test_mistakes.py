@@ -92,7 +92,9 @@ def test_an_unknown_blueprint_is_exit_code_4():
         ("[" * 100_000, "nested too deeply"),
         ("@no-such.json", "The file no-such.json cannot be read: No such file or directory."),
         ("@.", "The file . cannot be read: Is a directory."),
-        ("@", "The file  cannot be read"),
+        ("@", "name of a file is wanted after the @"),
+        (b'{"a": "\xff"}', "is no UTF-8 text (byte 7)"),
+        ('{"a": "\\ud800"}', "holds half a character ('\\ud800')"),
         ("@bad.json", "is no UTF-8 text (byte 1)"),
     ],
 )
@@ -200,7 +202,8 @@ def test_a_server_that_does_not_offer_it_is_exit_code_3(peer, words, path):
         (reply({"error": "broken \x1b[31m\nhere"}, 500), "answers 500: broken \\x1b[31m here"),
         (text("<html>proxy</html>", 502), "answers 502"),
         (reply({"error": "slow down"}, 429, retry_after="0"), "answers 429: slow down"),
-        (reply("nonsense"), "cannot be read"),
+        (reply("nonsense"), "answers what no orchestrator does."),
+        (text("<html>welcome</html>", 200), "answers what no orchestrator does."),
     ],
 )
 def test_a_server_that_fails_is_exit_code_3(peer, answer, expected):
