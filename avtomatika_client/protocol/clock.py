@@ -14,7 +14,10 @@ import asyncio
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
+
+HOLD: Final = "avtomatika_hold"
+"""The attribute by which an event loop on virtual time offers what `Clock.hold` gives."""
 
 
 class Clock:
@@ -58,8 +61,16 @@ class Clock:
         return nullcontext()
 
     def hold(self) -> AbstractContextManager[None]:
-        """Wraps what ends outside the event loop (threads, processes), so that a virtual clock waits for it."""
-        return nullcontext()
+        """Wraps what ends outside the event loop (threads, processes), so that a virtual clock waits for it.
+
+        The one that counts is the running loop's: whoever goes by another clock there is waited for as well.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return nullcontext()
+        held: AbstractContextManager[None] = getattr(loop, HOLD, nullcontext)()
+        return held
 
 
 SYSTEM_CLOCK = Clock()

@@ -90,10 +90,11 @@ class Forgotten:
 
     def _place(self, coroutine: _Coroutine) -> tuple[str, int] | None:
         """Where the test called it; None: it was not the test."""
-        written = coroutine.cr_code.co_filename
-        if not is_ours(written) and written != self._module:
+        written, origin = coroutine.cr_code.co_filename, coroutine.cr_origin or ()
+        called_there = bool(origin) and origin[0][0] == self._module
+        if not is_ours(written) and written != self._module and not called_there:
             return None
-        for file, line, _ in coroutine.cr_origin or ():
+        for file, line, _ in origin:
             if not is_ours(file):
                 return None if is_asyncio(file) or is_python(file) else (file, line)
         return None

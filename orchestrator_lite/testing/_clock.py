@@ -99,7 +99,7 @@ class VirtualClock(Clock):
 
     def hold(self) -> AbstractContextManager[None]:
         """Wraps what ends outside the event loop: time stands still until it has."""
-        return nullcontext() if self._guide is None else self._guide.holding()
+        return nullcontext() if self._guide is None else self._guide.loop.holding()
 
     def install(self, task: asyncio.Task[Any] | None, *, effects: Callable[[], object], in_vain: InVain) -> None:
         """Take over the running loop.
@@ -158,6 +158,7 @@ class _Guide:
         self._arrived: asyncio.Future[None] | None = None
         self._spent = 0.0
         self._since_step = 0.0
+        self._doubted_at: int | None = None
         self._seen: tuple[object, int] = (None, 0)
         self.is_hopeless = False
 
@@ -188,6 +189,11 @@ class _Guide:
                 self._arrived.set_result(None)
             return self._target
         if due is None or self._rounds.in_vain(timers, self._effects()):
+            if self._doubted_at != self.loop.wakes:
+                self._doubted_at = self.loop.wakes
+                self.loop.linger()
+                return None
+            self._doubted_at = None
             self._rounds = Rounds()
             self._in_vain(None)
             return None
@@ -219,15 +225,6 @@ class _Guide:
             return seen != self._seen[0]
         waited, self._since_step = self._since_step, 0.0
         return seen != self._seen[0] or waited > _STEP
-
-    @contextmanager
-    def holding(self) -> Iterator[None]:
-        token = object()
-        self.loop.hold(token)
-        try:
-            yield
-        finally:
-            self.loop.let_go(token)
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
 
-from avtomatika_client.protocol.clock import SYSTEM_CLOCK
+from avtomatika_client.protocol.clock import HOLD, SYSTEM_CLOCK
 from orchestrator_lite.testing._errors import ClockError
 
 SLICE: Final = 0.05
@@ -20,6 +20,14 @@ SLICE: Final = 0.05
 
 QUIET: Final = 0.25
 """Real seconds without traffic after which other people's sockets count as idle."""
+
+
+DOUBT: Final = 0.25
+"""Real seconds in which other people's threads may still bring something before a wait counts as vain."""
+
+
+_TAKEN: Final = ("time", HOLD, "run_in_executor", "subprocess_exec", "subprocess_shell")
+"""What of a loop is replaced."""
 
 
 class Settled(Protocol):
@@ -43,6 +51,10 @@ class VirtualLoop:
         loop: asyncio's own selector loop.
         guide: Decides where time goes.
 
+    Attributes:
+        time: The loop's time.
+        wakes: How often something has come from outside.
+
     Raises:
         ClockError: It is another kind of loop.
     """
@@ -61,8 +73,11 @@ class VirtualLoop:
         self._foreign: frozenset[int] = frozenset()
         self._busy_until = 0.0
         self._asked = self._clock.monotonic()
+        self.wakes = 0
+        self._before = {name: value for name, value in vars(loop).items() if name in _TAKEN}  # another orchestrator's
         self._loop._selector = self  # noqa: SLF001
         loop.time = lambda: self.time  # type: ignore[method-assign]
+        setattr(loop, HOLD, self.holding)
         loop.run_in_executor = self._in_executor  # type: ignore[method-assign,assignment]
         for name in ("subprocess_exec", "subprocess_shell"):
             setattr(loop, name, self._child(getattr(loop, name)))
@@ -72,13 +87,24 @@ class VirtualLoop:
         loop = self._loop
         if not loop.is_closed():
             loop._selector = self._real  # noqa: SLF001
-        for name in ("time", "run_in_executor", "subprocess_exec", "subprocess_shell"):
+        for name in _TAKEN:
             with suppress(AttributeError):
                 delattr(loop, name)
+        vars(loop).update(self._before)
         ahead = self.time - loop.time()
         for timer in loop._scheduled:  # noqa: SLF001
             timer._when -= ahead  # noqa: SLF001
         heapq.heapify(loop._scheduled)  # noqa: SLF001
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Time stands still until the end of the block."""
+        token = object()
+        self.hold(token)
+        try:
+            yield
+        finally:
+            self.let_go(token)
 
     def hold(self, token: object) -> None:
         """Something goes on outside the loop."""
@@ -87,6 +113,10 @@ class VirtualLoop:
     def let_go(self, token: object) -> None:
         """It has ended, and its result is on the loop; may be called from any thread."""
         self._held.discard(token)
+
+    def linger(self) -> None:
+        """Let time stand still a moment, or until something comes."""
+        self._busy_until = self._clock.monotonic() + DOUBT
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """What asyncio asks of its selector."""
@@ -97,6 +127,7 @@ class VirtualLoop:
         self._asked = now
         events: list[Any] = self._real.select(0)
         self._note(events)
+        self.wakes += len(events)
         if events or (timeout is not None and timeout <= 0):
             if self._guide.is_hopeless:  # something spins for ever: what has a deadline is to end all the same
                 self.time = max(self.time, min((timer.when() for timer in self._timers()), default=self.time))
@@ -114,6 +145,9 @@ class VirtualLoop:
     def _really_waited(self) -> list[Any]:
         events: list[Any] = self._real.select(SLICE)
         self._note(events)
+        self.wakes += len(events)
+        if events and not self._foreign:
+            self._busy_until = 0.0
         return events
 
     def _is_held(self) -> bool:

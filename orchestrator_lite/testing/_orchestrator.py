@@ -230,7 +230,7 @@ class VirtualOrchestrator(Orchestrator):
         self._ends += _IMPATIENT if why else 1
         self.failure = self.failure if self.failure is not None and self._ends > THROWN else error
         if self._ends > STUCK and self.on_stuck is not None:
-            self.on_stuck(self.failure)
+            self.on_stuck(NeverEndsError(f"{self.failure}; the test catches whatever is to end it"))
             return
         ended = sum(guest.give_up(error) for guest in self._guests if isinstance(guest, InsideClient))
         if (not ended or self._ends > THROWN) and self._task is not None and not self._task.done():

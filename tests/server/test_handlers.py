@@ -194,6 +194,8 @@ WRONG = {
     "raises what cannot be said": (lambda a, h: _raise(Unsayable()), "Unsayable"),
     "raises half a surrogate": (lambda a, h: _raise(OSError("\udcff")), "udcff"),
     "exits": (lambda a, h: _raise(SystemExit(3)), "SystemExit"),
+    "fails its test": (lambda a, h: pytest.fail("not so"), "not so"),
+    "raises what is no Exception": (lambda a, h: _raise(BaseException("boom")), "BaseException: boom"),
     "cancels itself": (lambda a, h: _raise(asyncio.CancelledError()), "cancelled"),
     "asks for nothing": (lambda a, h: None, "asked for nothing"),
     "asks twice": (lambda a, h: (a.go_to("finished"), a.go_to("finished")), "one action"),

@@ -382,3 +382,20 @@ def test_outside_its_block_an_orchestrator_says_what_to_do():
             await Orchestrator(store="memory").client().__aenter__()
 
     run(body())
+
+
+def test_two_of_them_share_a_loop_one_within_the_other():
+    async def body(lite):
+        lite.add(greet_flow())
+        async with lite.working(worker), lite.client() as client:
+            async with VirtualOrchestrator([greet_flow()]) as other, other.working(worker), other.client() as theirs:
+                jobs = [await each.jobs.submit("greet", NAME) for each in (client, theirs)]
+                assert [await job.result() for job in jobs] == [{"message": "Hello, Ada!"}] * 2
+                await other.clock.advance(hours=1)
+            before = lite.clock.elapsed
+            await lite.clock.advance(hours=1)
+            assert lite.clock.elapsed - before == pytest.approx(3600)
+            job = await client.jobs.submit("greet", NAME)
+            assert await job.result() == {"message": "Hello, Ada!"}
+
+    assert virtually(body) == []

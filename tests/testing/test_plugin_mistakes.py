@@ -22,6 +22,13 @@ def failed_with(result: pytest.RunResult, *lines: str) -> None:
 
 
 FORGOTTEN = {
+    "a sleep": (
+        """
+async def test_it(orchestrator):
+    asyncio.sleep(3)
+""",
+        "test_users.py:*: sleep() was not awaited, put `await` in front of it: asyncio.sleep(3)",
+    ),
     "a call": (
         """
 async def test_it(orchestrator):
