@@ -56,7 +56,7 @@ def dev(
     ] = None,
 ) -> None:
     """Serve the blueprints and run the workers of some files, and reload them whenever they are saved."""
-    from orchestrator_lite.dev.develop import run_dev
+    from orchestrator_lite.dev.develop.command import run_dev
 
     raise typer.Exit(run_dev([str(file) for file in files], host=host, port=port, store=store))
 
@@ -68,7 +68,7 @@ def demo(
     ] = None,
 ) -> None:
     """Run the main job, whole: server, worker process and client count the words of text files."""
-    from orchestrator_lite.dev.demo import run_demo
+    from orchestrator_lite.dev.demo.command import run_demo
 
     raise typer.Exit(run_demo(files or []))
 

@@ -12,7 +12,7 @@ import pytest
 
 from avtomatika_client import APIConnectionError
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite.dev._supervisor import QUICK_SECONDS
+from orchestrator_lite.dev.develop._supervisor import QUICK_SECONDS
 from tests.dev.conftest import app, until
 from tests.dev.test_reload import RELOADED, greeting
 

@@ -42,7 +42,7 @@ def test_every_package_is_marked_as_typed(built):
 
 def test_wheel_carries_the_demos_files_and_no_leftovers(built):
     names = _names(built)
-    assert {f"orchestrator_lite/dev/wordcount/{name}.py" for name in ("blueprint", "skills", "client")} <= names
+    assert {f"orchestrator_lite/dev/demo/wordcount/{name}.py" for name in ("blueprint", "skills", "client")} <= names
     assert not [name for name in names if name.endswith((".pyc", ".db", ".log")) or "__pycache__" in name]
 
 

@@ -19,7 +19,7 @@ def folder() -> Path:
     Raises:
         FileNotFoundError: Neither is there; the installation is incomplete.
     """
-    for candidate in (_HERE / "wordcount", _HERE.parents[1] / "examples" / "wordcount"):
+    for candidate in (_HERE / "wordcount", _HERE.parents[2] / "examples" / "wordcount"):
         if (candidate / "blueprint.py").is_file():
             return candidate
     raise FileNotFoundError(f"the demo's files are missing: {_HERE / 'wordcount'}")

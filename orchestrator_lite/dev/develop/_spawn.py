@@ -8,9 +8,9 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator_lite.dev._server_options import ServerOptions
+from orchestrator_lite.dev.develop._server_options import ServerOptions
 
-_BOOT: Final = "orchestrator_lite.dev._boot"
+_BOOT: Final = "orchestrator_lite.dev.develop._boot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,6 @@ def spawn(name: str, module: str, *arguments: str) -> Spawned:
 
 def spawn_both(options: ServerOptions) -> tuple[Spawned, Spawned]:
     """Start server and workers; they load the files at once."""
-    package = "orchestrator_lite.dev"
+    package = "orchestrator_lite.dev.develop"
     server = spawn("server", f"{package}._server_process", options.encode())
     return server, spawn("workers'", f"{package}._workers_process", *options.files)

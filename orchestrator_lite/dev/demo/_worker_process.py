@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite.dev import _wordcount
+from orchestrator_lite.dev.demo import _wordcount
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -16,10 +16,10 @@ from avtomatika_worker._settings import Target
 from avtomatika_worker.errors import IdentityTakenError
 from orchestrator_lite._cli._loop import fast_loop
 from orchestrator_lite._loading import defined, load_file, unique
-from orchestrator_lite.dev._leash import Leash
-from orchestrator_lite.dev._logs import show_logs
-from orchestrator_lite.dev._modules import import_fresh, own_folders
-from orchestrator_lite.dev._orders import Broken, Fatal, Go, Loaded, Message, Offered, Ready, Stop
+from orchestrator_lite.dev.develop._leash import Leash
+from orchestrator_lite.dev.develop._logs import show_logs
+from orchestrator_lite.dev.develop._modules import import_fresh, own_folders
+from orchestrator_lite.dev.develop._orders import Broken, Fatal, Go, Loaded, Message, Offered, Ready, Stop
 
 TASKS_SECONDS: Final = 2.0
 """How long running tasks may go on when everything ends; after a reload they have as long as they have in any drain."""

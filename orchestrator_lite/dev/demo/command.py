@@ -16,10 +16,10 @@ from pydantic import SecretStr
 from avtomatika_client import AsyncClient, AvtomatikaError, JobFailed
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite import Orchestrator, Settings
-from orchestrator_lite.dev import _wordcount
-from orchestrator_lite.dev._progress import Bar
-from orchestrator_lite.dev._texts import DemoInputError, Text, checked_texts, licence_file, unreadable
-from orchestrator_lite.dev._worker_process import WorkerEndedError, worker_process
+from orchestrator_lite.dev.demo import _wordcount
+from orchestrator_lite.dev.demo._progress import Bar
+from orchestrator_lite.dev.demo._texts import DemoInputError, Text, checked_texts, licence_file, unreadable
+from orchestrator_lite.dev.demo._worker_process import WorkerEndedError, worker_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

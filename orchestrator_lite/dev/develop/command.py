@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator_lite._loading import present
-from orchestrator_lite.dev._server_options import ServerOptions
-from orchestrator_lite.dev._spawn import spawn_both
+from orchestrator_lite.dev.develop._server_options import ServerOptions
+from orchestrator_lite.dev.develop._spawn import spawn_both
 
 _NEEDED: Final = ("fast_filter", "fastapi", "obstore", "pydantic_settings", "uvicorn", "watchfiles")
 
@@ -45,7 +45,7 @@ def run_dev(files: list[str], *, host: str | None = None, port: int | None = Non
             files=[str(Path(file).absolute()) for file in files], host=host, port=port, store=store, scratch=scratch
         )
         spawned = spawn_both(options)
-        from orchestrator_lite.dev._command import supervise
+        from orchestrator_lite.dev.develop._signals import supervise
 
         supervise(options, spawned)
     return 0

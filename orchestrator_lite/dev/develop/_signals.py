@@ -7,9 +7,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from orchestrator_lite.dev._server_options import ServerOptions
-from orchestrator_lite.dev._spawn import Spawned
-from orchestrator_lite.dev._supervisor import Supervisor
+from orchestrator_lite.dev.develop._server_options import ServerOptions
+from orchestrator_lite.dev.develop._spawn import Spawned
+from orchestrator_lite.dev.develop._supervisor import Supervisor
 
 
 def supervise(options: ServerOptions, spawned: tuple[Spawned, Spawned]) -> None:

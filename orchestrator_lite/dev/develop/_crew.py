@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from avtomatika_client.protocol.errors import AvtomatikaError
-from orchestrator_lite.dev._child import Child
-from orchestrator_lite.dev._door import Door
-from orchestrator_lite.dev._orders import Broken, Drain, Fatal, Go, Loaded, Message, Ready, Stop
-from orchestrator_lite.dev._spawn import Spawned
+from orchestrator_lite.dev.develop._child import Child
+from orchestrator_lite.dev.develop._door import Door
+from orchestrator_lite.dev.develop._orders import Broken, Drain, Fatal, Go, Loaded, Message, Ready, Stop
+from orchestrator_lite.dev.develop._spawn import Spawned
 
 SERVER_SECONDS: Final = 6.0
 WORKERS_SECONDS: Final = 6.0

@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Final
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite.dev._orders import Message, decode, encode
-from orchestrator_lite.dev._spawn import Spawned
+from orchestrator_lite.dev.develop._orders import Message, decode, encode
+from orchestrator_lite.dev.develop._spawn import Spawned
 
 LONGEST_LINE: Final = 4 * 1024 * 1024
 

@@ -16,12 +16,12 @@ from orchestrator_lite._cli._loop import fast_loop
 from orchestrator_lite._cli._options import UsageError, settings_of
 from orchestrator_lite._loading import NO_BLUEPRINT, LoadError, defined, load_file, unique
 from orchestrator_lite.blueprint import Blueprint, BlueprintError
-from orchestrator_lite.dev._example import served
-from orchestrator_lite.dev._leash import Leash
-from orchestrator_lite.dev._logs import show_logs
-from orchestrator_lite.dev._modules import import_fresh, own_folders
-from orchestrator_lite.dev._orders import Broken, Fatal, Loaded, Ready
-from orchestrator_lite.dev._server_options import ServerOptions
+from orchestrator_lite.dev.develop._example import served
+from orchestrator_lite.dev.develop._leash import Leash
+from orchestrator_lite.dev.develop._logs import show_logs
+from orchestrator_lite.dev.develop._modules import import_fresh, own_folders
+from orchestrator_lite.dev.develop._orders import Broken, Fatal, Loaded, Ready
+from orchestrator_lite.dev.develop._server_options import ServerOptions
 from orchestrator_lite.store import Store, open_store
 
 FOLDER: Final = ".orchestrator-lite"

@@ -9,7 +9,7 @@ from textwrap import dedent
 from typing import Any, Final
 
 from orchestrator_lite.blueprint import CONTEXT_NAMES, Blueprint, StateHandler
-from orchestrator_lite.dev._orders import Served
+from orchestrator_lite.dev.develop._orders import Served
 
 _VALUES: Final[dict[str, Any]] = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}, "null": None}
 

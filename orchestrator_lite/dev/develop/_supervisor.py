@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from avtomatika_client.protocol.errors import AvtomatikaError
-from orchestrator_lite.dev._crew import BrokenError, Crew
-from orchestrator_lite.dev._door import Door
-from orchestrator_lite.dev._orders import Ready
-from orchestrator_lite.dev._screen import Running, Screen
-from orchestrator_lite.dev._server_options import ServerOptions
-from orchestrator_lite.dev._spawn import Spawned, spawn_both
-from orchestrator_lite.dev._watch import Watch
+from orchestrator_lite.dev.develop._crew import BrokenError, Crew
+from orchestrator_lite.dev.develop._door import Door
+from orchestrator_lite.dev.develop._orders import Ready
+from orchestrator_lite.dev.develop._screen import Running, Screen
+from orchestrator_lite.dev.develop._server_options import ServerOptions
+from orchestrator_lite.dev.develop._spawn import Spawned, spawn_both
+from orchestrator_lite.dev.develop._watch import Watch
 
 QUICK_SECONDS: Final = 5.0
 """A process that ends by itself sooner than this is not started again before the next save."""

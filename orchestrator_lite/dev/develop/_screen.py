@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from avtomatika_client.protocol import headers
-from orchestrator_lite.dev._orders import Loaded, Ready
+from orchestrator_lite.dev.develop._orders import Loaded, Ready
 
 BOLD, DIM, RED, GREEN = "1", "2", "31", "32"
 _HERE: Final = Path.cwd()  # once: the folder may be moved away meanwhile
@@ -91,7 +91,7 @@ class Screen:
 
 def commands(running: Running) -> list[str]:
     """Lines that submit a job of the first blueprint which can be reached, to be pasted into a shell."""
-    from orchestrator_lite.dev._example import initial_data
+    from orchestrator_lite.dev.develop._example import initial_data
 
     served = next((one for one in running.server.blueprints if one.path is not None), None)
     if served is None:

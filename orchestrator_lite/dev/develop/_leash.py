@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite.dev._orders import Go, Message, Stop, decode, encode
+from orchestrator_lite.dev.develop._orders import Go, Message, Stop, decode, encode
 
 LAST_SECONDS: Final = 4.0
 """How long a process may outlive its parent."""
