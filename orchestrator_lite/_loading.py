@@ -14,16 +14,13 @@ from types import CodeType, ModuleType
 from typing import NoReturn, TypeVar
 
 from avtomatika_client.protocol.errors import AvtomatikaError
+from orchestrator_lite._given import LoadError, present
 from orchestrator_lite.blueprint import Blueprint
 
 T = TypeVar("T")
 
 NO_BLUEPRINT = "defines no blueprint: expected something like greet_flow = Blueprint('greet', …)"
 _HAS_PLACE = re.compile(r"^\S.*:\d+: ")
-
-
-class LoadError(AvtomatikaError):
-    """The file cannot be served; the message says what to do, in one line."""
 
 
 class FreshLoader(SourceFileLoader):
@@ -87,20 +84,6 @@ def load_file(path: str) -> ModuleType:
         raise LoadError(f"{_place(error, file)}: {error}") from error
     except (Exception, SystemExit) as error:
         raise LoadError(f"{_place(error, file)}: {type(error).__name__}: {_said(error)}") from error
-
-
-def present(path: str) -> Path:
-    """The file of that path.
-
-    Raises:
-        LoadError: There is none.
-    """
-    file = Path(path).resolve()
-    if file.is_dir():
-        raise LoadError(f"{path} is a folder: name a Python file in it")
-    if not file.is_file():
-        raise LoadError(f"{path}: no such file")
-    return file
 
 
 def root_of(file: Path) -> Path:

@@ -26,7 +26,7 @@ def _root() -> None:
 
 @app.command()
 def serve(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Python files that define blueprints.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Python files that define blueprints.")],
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     store: Annotated[str | None, typer.Option(help="memory, or sqlite:///path.")] = None,
@@ -47,7 +47,7 @@ def serve(
 @app.command()
 def dev(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Python files that define blueprints and workers.")
+        list[Path], typer.Argument(metavar="FILE", help="Python files that define blueprints and workers.")
     ],
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
@@ -64,7 +64,7 @@ def dev(
 @app.command()
 def demo(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE...", help="Text files; default: Python's licence.")
+        list[Path] | None, typer.Argument(metavar="FILE", help="Text files; default: Python's licence.")
     ] = None,
 ) -> None:
     """Run the main job, whole: server, worker process and client count the words of text files."""

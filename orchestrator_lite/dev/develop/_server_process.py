@@ -14,7 +14,8 @@ from orchestrator_lite import Orchestrator, Settings
 from orchestrator_lite._binding import ListenError, lend
 from orchestrator_lite._cli._loop import fast_loop
 from orchestrator_lite._cli._options import UsageError, settings_of
-from orchestrator_lite._loading import NO_BLUEPRINT, LoadError, defined, load_file, unique
+from orchestrator_lite._given import LoadError
+from orchestrator_lite._loading import NO_BLUEPRINT, defined, load_file, unique
 from orchestrator_lite.blueprint import Blueprint, BlueprintError
 from orchestrator_lite.dev.develop._example import served
 from orchestrator_lite.dev.develop._leash import Leash

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from orchestrator_lite._loading import present
+from orchestrator_lite._given import present
 from orchestrator_lite.dev.develop._server_options import ServerOptions
 from orchestrator_lite.dev.develop._spawn import spawn_both
 
