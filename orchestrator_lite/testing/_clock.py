@@ -124,7 +124,7 @@ class VirtualClock(Clock):
     def attend(self, task: asyncio.Task[Any] | None) -> None:
         """From now on this task is the test, whose steps count as progress."""
         if self._guide is not None:
-            self._guide.task = task
+            self._guide.loop.task = task
 
     @property
     def is_installed(self) -> bool:
@@ -148,8 +148,7 @@ class _Guide:
         in_vain: InVain,
         elapsed: float,
     ) -> None:
-        self.loop = VirtualLoop(loop, self)
-        self.task = task
+        self.loop = VirtualLoop(loop, self, task, PATIENCE)
         self._effects = effects
         self._in_vain = in_vain
         self._zero = self.loop.time - elapsed
@@ -210,17 +209,24 @@ class _Guide:
             return False
         self._spent = 0.0
         self.is_hopeless = True
-        if self._arrived is None or self._arrived.done():
-            self._in_vain(f"nothing came of it in {PATIENCE:g} real seconds")
-        else:
-            left = (self._target or 0.0) - self.loop.time
-            far = f"advance() has {left:g} s to go after {PATIENCE:g} real seconds: move time in smaller steps"
-            self._arrived.set_exception(NeverEndsError(far))
+        left = (self._target or 0.0) - self.loop.time
+        far = f"advance() has {left:g} s to go after {PATIENCE:g} real seconds: move time in smaller steps"
+        self._given_up(f"nothing came of it in {PATIENCE:g} real seconds", far)
         return True
+
+    def blocked(self, by: str) -> None:
+        """What blocked the loop was ended; what waits for it is in vain."""
+        self._given_up(by, by)
+
+    def _given_up(self, waiting: str, moving: str) -> None:
+        if self._arrived is None or self._arrived.done():
+            self._in_vain(waiting)
+        else:
+            self._arrived.set_exception(NeverEndsError(moving))
 
     def _has_progressed(self) -> bool:
         """Whether there was an effect since the last time, or the test went on after a wait for something real."""
-        (seen, waiter), self._seen = self._seen, (self._effects(), id(getattr(self.task, "_fut_waiter", None)))
+        (seen, waiter), self._seen = self._seen, (self._effects(), id(getattr(self.loop.task, "_fut_waiter", None)))
         if waiter == self._seen[1]:
             return seen != self._seen[0]
         waited, self._since_step = self._since_step, 0.0

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from avtomatika_client.protocol.clock import HOLD, SYSTEM_CLOCK
 from orchestrator_lite.testing._errors import ClockError
+from orchestrator_lite.testing._sentinel import SENTINEL
 
 SLICE: Final = 0.05
 """Real seconds to wait at a time for what ends outside the loop."""
@@ -24,6 +25,10 @@ QUIET: Final = 0.25
 
 DOUBT: Final = 0.25
 """Real seconds in which other people's threads may still bring something before a wait counts as vain."""
+
+
+HURRY: Final = 1.0
+"""Real seconds a turn may take once another has taken far too long: it is likely to be tried again."""
 
 
 _TAKEN: Final = ("time", HOLD, "run_in_executor", "subprocess_exec", "subprocess_shell")
@@ -43,6 +48,9 @@ class Settled(Protocol):
     def waited(self, seconds: float) -> bool:
         """So much real time has passed; True when what is held is not to be waited for any longer."""
 
+    def blocked(self, by: str) -> None:
+        """Something has blocked the loop for too long, and was ended."""
+
 
 class VirtualLoop:
     """Takes over the clock of a running loop, until `release`.
@@ -50,16 +58,24 @@ class VirtualLoop:
     Args:
         loop: asyncio's own selector loop.
         guide: Decides where time goes.
+        task: The test's.
+        patience: Real seconds one turn of the loop may take.
 
     Attributes:
         time: The loop's time.
         wakes: How often something has come from outside.
+        turn_began: When its present turn began, in real seconds; None while it waits.
+        patience: Real seconds a turn may take.
+        task: The test's.
+        blocked: What has blocked it and was ended.
 
     Raises:
         ClockError: It is another kind of loop.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, guide: Settled) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, guide: Settled, task: asyncio.Task[Any] | None, patience: float
+    ) -> None:
         if not isinstance(loop, asyncio.SelectorEventLoop) or not hasattr(loop, "_selector"):
             kind = f"{type(loop).__module__}.{type(loop).__qualname__}"
             raise ClockError(f"virtual time needs asyncio's own selector loop, not {kind}: use another policy")
@@ -74,6 +90,9 @@ class VirtualLoop:
         self._busy_until = 0.0
         self._asked = self._clock.monotonic()
         self.wakes = 0
+        self.task, self.patience = task, patience
+        self.blocked: str | None = None
+        self.turn_began: float | None = self._asked
         self._before = {name: value for name, value in vars(loop).items() if name in _TAKEN}  # another orchestrator's
         self._loop._selector = self  # noqa: SLF001
         loop.time = lambda: self.time  # type: ignore[method-assign]
@@ -81,10 +100,12 @@ class VirtualLoop:
         loop.run_in_executor = self._in_executor  # type: ignore[method-assign,assignment]
         for name in ("subprocess_exec", "subprocess_shell"):
             setattr(loop, name, self._child(getattr(loop, name)))
+        self._unwatch = SENTINEL.watch(self)
 
     def release(self) -> None:
         """Give the loop its own clock back; its timers keep their distance."""
         loop = self._loop
+        self._unwatch()
         if not loop.is_closed():
             loop._selector = self._real  # noqa: SLF001
         for name in _TAKEN:
@@ -119,7 +140,19 @@ class VirtualLoop:
         self._busy_until = self._clock.monotonic() + DOUBT
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        """What asyncio asks of its selector."""
+        """What asyncio asks of its selector, between two turns of the loop."""
+        self.turn_began = None
+        if self.blocked is not None:
+            by, self.blocked = self.blocked, None
+            if self.patience > HURRY:
+                self.patience = HURRY
+                self._guide.blocked(by)
+        try:
+            return self._selected(timeout)
+        finally:
+            self.turn_began = self._clock.monotonic()
+
+    def _selected(self, timeout: float | None) -> list[Any]:
         now = self._clock.monotonic()
         if self._guide.waited(now - self._asked):
             self._held.clear()

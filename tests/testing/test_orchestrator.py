@@ -367,6 +367,50 @@ def test_a_skill_that_blocks_a_thread_for_long_is_given_up(monkeypatch):
         release.set()
 
 
+def test_a_test_that_blocks_its_event_loop_is_ended_and_named(monkeypatch):
+    monkeypatch.setattr(_clock, "PATIENCE", 1.1)
+
+    async def body(lite):
+        async with lite.client() as client:
+            with pytest.raises(NeverEndsError, match=r"test_orchestrator\.py:\d+: body\(\) has blocked the event loop"):
+                SYSTEM_CLOCK.sleep_blocking(30)
+            assert await client.workers.list() == []
+
+    virtually(body)
+
+
+def test_a_skill_that_blocks_the_event_loop_is_ended_and_named(monkeypatch):
+    monkeypatch.setattr(_clock, "PATIENCE", 1.1)
+
+    @skill(name="greet")
+    async def blocking(name: str) -> None:
+        SYSTEM_CLOCK.sleep_blocking(30)
+
+    async def body(lite):
+        lite.add(greet_flow())
+        async with lite.working(Worker("blocking", skills=[blocking])), lite.client() as client:
+            job = await client.jobs.submit("greet", NAME)
+            with pytest.raises(NeverEndsError, match=r"test_orchestrator\.py:\d+: blocking\(\) has blocked the event"):
+                await job.result()
+
+    began = SYSTEM_CLOCK.monotonic()
+    virtually(body)
+    assert SYSTEM_CLOCK.monotonic() - began < 15
+
+
+def test_a_turn_of_the_loop_that_ends_in_time_is_left_alone(monkeypatch):
+    monkeypatch.setattr(_clock, "PATIENCE", 2.0)
+
+    async def body(lite):
+        async with lite.client() as client:
+            SYSTEM_CLOCK.sleep_blocking(0.6)
+            await lite.clock.advance(hours=1)
+            SYSTEM_CLOCK.sleep_blocking(0.6)
+            assert await client.workers.list() == []
+
+    virtually(body)
+
+
 def test_the_same_runs_on_the_machines_own_time():
     async def body():
         inside = Orchestrator(blueprints=[greet_flow()], store="memory")
