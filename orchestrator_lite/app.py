@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from avtomatika_client._calls._retry import Retry
     from avtomatika_client._seam import AsyncTransport
     from avtomatika_worker import Worker
-    from orchestrator_lite.testing._faults import Faults
+    from orchestrator_lite.testing._faults.faults import Faults
     from orchestrator_lite.testing._inside import InsideClient, InsideWorkers
 
 
@@ -180,7 +180,7 @@ class Orchestrator:
 
     def connect(self) -> AsyncTransport:
         """A connection to it that needs no socket."""
-        from orchestrator_lite.testing._asgi import AsgiTransport
+        from orchestrator_lite.testing._memory.transport import AsgiTransport
 
         return AsgiTransport(self._front, self._clock, faults=self._faults)
 

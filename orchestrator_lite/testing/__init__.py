@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestrator_lite.testing._clock import VirtualClock
     from orchestrator_lite.testing._errors import (
         BlockedError,
         ClockError,
@@ -18,21 +17,22 @@ if TYPE_CHECKING:
         NeverEndsError,
         OtherLoopError,
     )
-    from orchestrator_lite.testing._faults import Faults
+    from orchestrator_lite.testing._faults.faults import Faults
     from orchestrator_lite.testing._live import LiveOrchestrator
     from orchestrator_lite.testing._orchestrator import TestSettings, VirtualOrchestrator
+    from orchestrator_lite.testing._time.clock import VirtualClock
 
 _HOMES = {
     "BlockedError": "_errors",
     "ClockError": "_errors",
     "ClosedError": "_errors",
-    "Faults": "_faults",
+    "Faults": "_faults.faults",
     "LiveOrchestrator": "_live",
     "MisuseError": "_errors",
     "NeverEndsError": "_errors",
     "OtherLoopError": "_errors",
     "TestSettings": "_orchestrator",
-    "VirtualClock": "_clock",
+    "VirtualClock": "_time.clock",
     "VirtualOrchestrator": "_orchestrator",
 }
 

@@ -15,7 +15,7 @@ from avtomatika_worker._definition import RunOptions
 from avtomatika_worker._run import Run, running
 from avtomatika_worker._settings import Target
 from orchestrator_lite.app import Orchestrator
-from orchestrator_lite.testing._background import Background
+from orchestrator_lite.testing._around.background import Background
 from orchestrator_lite.testing._errors import BlockedError, ClosedError, MisuseError
 from orchestrator_lite.testing._orchestrator import TestSettings
 

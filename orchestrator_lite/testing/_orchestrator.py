@@ -16,10 +16,10 @@ from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.app import Orchestrator
 from orchestrator_lite.settings import Settings
 from orchestrator_lite.store.sqlite import SqliteStore
-from orchestrator_lite.testing._clock import VirtualClock
 from orchestrator_lite.testing._errors import ClosedError, NeverEndsError, OtherLoopError
-from orchestrator_lite.testing._faults import Faults
+from orchestrator_lite.testing._faults.faults import Faults
 from orchestrator_lite.testing._inside import InsideClient, InsideWorkers
+from orchestrator_lite.testing._time.clock import VirtualClock
 
 if TYPE_CHECKING:
     from orchestrator_lite.blueprint import Blueprint

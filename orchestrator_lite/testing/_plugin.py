@@ -11,11 +11,11 @@ import pytest
 
 if TYPE_CHECKING:
     from orchestrator_lite.settings import Settings
-    from orchestrator_lite.testing._background import Background
+    from orchestrator_lite.testing._around.background import Background
+    from orchestrator_lite.testing._around.running import TestLoop
+    from orchestrator_lite.testing._around.watch import Watch
     from orchestrator_lite.testing._live import LiveOrchestrator
     from orchestrator_lite.testing._orchestrator import VirtualOrchestrator
-    from orchestrator_lite.testing._running import TestLoop
-    from orchestrator_lite.testing._watch import Watch
 
 NAMES = frozenset({"orchestrator", "live_orchestrator"})
 WATCH: pytest.StashKey[Watch] = pytest.StashKey()
@@ -36,8 +36,8 @@ def orchestrator(
 ) -> Iterator[VirtualOrchestrator]:
     """A server in this process with a virtual clock, fresh for each test; for `async def` tests."""
     with _extras(request):
-        from orchestrator_lite.testing import _fixtures
-    yield from _fixtures.virtual(request, orchestrator_settings, _orchestrator_loop)
+        from orchestrator_lite.testing._around import fixtures
+    yield from fixtures.virtual(request, orchestrator_settings, _orchestrator_loop)
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def live_orchestrator(
 ) -> Iterator[LiveOrchestrator]:
     """A server on a free port, its state fresh for each test."""
     with _extras(request):
-        from orchestrator_lite.testing import _fixtures
-    yield from _fixtures.live(request, orchestrator_settings, _orchestrator_loop)
+        from orchestrator_lite.testing._around import fixtures
+    yield from fixtures.live(request, orchestrator_settings, _orchestrator_loop)
 
 
 @pytest.fixture(name="_orchestrator_loop")
 def loop_of_test() -> Iterator[TestLoop]:
     """The event loop of a test that nobody else runs; it is made when it is first needed."""
-    from orchestrator_lite.testing._running import TestLoop
+    from orchestrator_lite.testing._around.running import TestLoop
 
     with TestLoop() as loop:
         yield loop
@@ -85,7 +85,7 @@ def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Gen
     function = fixturedef.func
     if not (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)) or not _is_ours(request):
         return (yield)
-    from orchestrator_lite.testing._async_fixtures import in_step
+    from orchestrator_lite.testing._around.async_fixtures import in_step
 
     fixturedef.func = in_step(function, request, request.getfixturevalue("_orchestrator_loop"))
     try:

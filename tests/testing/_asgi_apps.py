@@ -7,8 +7,8 @@ import contextlib
 from typing import Any
 
 from avtomatika_client._calls._flow import Request
-from orchestrator_lite.testing._asgi import AsgiTransport
-from orchestrator_lite.testing._clock import VirtualClock
+from orchestrator_lite.testing._memory.transport import AsgiTransport
+from orchestrator_lite.testing._time.clock import VirtualClock
 
 URL = "http://127.0.0.1:8080"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import httptools  # noqa: F401
 import uvicorn.protocols.http.httptools_impl  # noqa: F401
 
-import orchestrator_lite.testing._async_fixtures
-import orchestrator_lite.testing._fixtures  # noqa: F401
+import orchestrator_lite.testing._around.async_fixtures
+import orchestrator_lite.testing._around.fixtures  # noqa: F401
 
 if TYPE_CHECKING:
     import pytest

@@ -11,8 +11,8 @@ import pytest
 from avtomatika_client._calls._flow import Request
 from avtomatika_client.errors import APIConnectionError, APITimeoutError
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite.testing._asgi import AsgiTransport
-from orchestrator_lite.testing._faults import Faults
+from orchestrator_lite.testing._faults.faults import Faults
+from orchestrator_lite.testing._memory.transport import AsgiTransport
 from tests.testing._asgi_apps import Held, Recording, get, opened, post, read, respond, virtually
 
 
@@ -262,7 +262,7 @@ def test_an_application_that_breaks_the_protocol_is_logged_and_answered_for(mess
             return await transport.send(get(), timeout=5)
 
     assert virtually(body).status == 500
-    assert [record.name for record in caplog.records] == ["orchestrator_lite.testing._asgi_http"]
+    assert [record.name for record in caplog.records] == ["orchestrator_lite.testing._memory.http"]
 
 
 def test_closing_with_polls_open_tells_the_callers_and_leaves_nothing_behind():

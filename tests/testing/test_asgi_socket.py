@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from avtomatika_client.errors import APIConnectionError, APITimeoutError
-from orchestrator_lite.testing._asgi import AsgiTransport
+from orchestrator_lite.testing._memory.transport import AsgiTransport
 from tests.testing._asgi_apps import URL, opened, virtually
 
 

@@ -15,8 +15,8 @@ from avtomatika_worker._definition import RunOptions
 from avtomatika_worker._run import running
 from avtomatika_worker._settings import Target
 from orchestrator_lite import Blueprint, Orchestrator
-from orchestrator_lite.testing._asgi import AsgiTransport
-from orchestrator_lite.testing._faults import Faults
+from orchestrator_lite.testing._faults.faults import Faults
+from orchestrator_lite.testing._memory.transport import AsgiTransport
 from orchestrator_lite.testing._orchestrator import VirtualOrchestrator
 from tests.conftest import run
 

@@ -11,9 +11,9 @@ import threading
 import pytest
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite.testing import _clock
-from orchestrator_lite.testing._clock import VirtualClock
 from orchestrator_lite.testing._errors import ClockError, NeverEndsError
+from orchestrator_lite.testing._time import clock as virtual_clock
+from orchestrator_lite.testing._time.clock import VirtualClock
 
 
 class Vain(Exception):
@@ -268,7 +268,7 @@ def test_a_wait_that_ends_by_itself_is_not_in_vain_however_late():
 
 
 def test_a_wait_on_endless_work_ends_after_the_patience_in_real_time(monkeypatch):
-    monkeypatch.setattr(_clock, "PATIENCE", 0.3)
+    monkeypatch.setattr(virtual_clock, "PATIENCE", 0.3)
 
     async def body(clock):
         async def work():
@@ -287,7 +287,7 @@ def test_a_wait_on_endless_work_ends_after_the_patience_in_real_time(monkeypatch
 
 
 def test_polling_for_what_never_comes_ends_too(monkeypatch):
-    monkeypatch.setattr(_clock, "PATIENCE", 0.3)
+    monkeypatch.setattr(virtual_clock, "PATIENCE", 0.3)
 
     async def body(clock):
         async def work():
@@ -303,7 +303,7 @@ def test_polling_for_what_never_comes_ends_too(monkeypatch):
 
 
 def test_a_thread_that_never_ends_is_not_waited_for_beyond_the_patience(monkeypatch):
-    monkeypatch.setattr(_clock, "PATIENCE", 0.3)
+    monkeypatch.setattr(virtual_clock, "PATIENCE", 0.3)
     release = threading.Event()
 
     async def body(clock):
@@ -319,7 +319,7 @@ def test_a_thread_that_never_ends_is_not_waited_for_beyond_the_patience(monkeypa
 
 
 def test_advance_that_takes_too_long_says_how_far_it_came(monkeypatch):
-    monkeypatch.setattr(_clock, "PATIENCE", 0.2)
+    monkeypatch.setattr(virtual_clock, "PATIENCE", 0.2)
 
     async def body(clock):
         async def work():

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from avtomatika_client.errors import APIConnectionError, APITimeoutError
-from orchestrator_lite.testing._faults import Faults
+from orchestrator_lite.testing._faults.faults import Faults
 from tests.testing._asgi_apps import URL, Held, Recording, get, opened, post, virtually
 
 

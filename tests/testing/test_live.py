@@ -13,7 +13,7 @@ from avtomatika_worker import Worker, skill
 from orchestrator_lite import Blueprint
 from orchestrator_lite.blueprint import BlueprintError
 from orchestrator_lite.testing import BlockedError, ClosedError, LiveOrchestrator, MisuseError
-from orchestrator_lite.testing._background import Background
+from orchestrator_lite.testing._around.background import Background
 
 
 def flow(skill_name: str) -> Blueprint:

@@ -11,9 +11,9 @@ from avtomatika_client import JobFailed, WaitTimeout
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from avtomatika_worker import Context, Worker, skill
 from orchestrator_lite import Blueprint, Orchestrator
-from orchestrator_lite.testing import _clock
 from orchestrator_lite.testing._errors import ClosedError, MisuseError, NeverEndsError, OtherLoopError
 from orchestrator_lite.testing._orchestrator import VirtualOrchestrator
+from orchestrator_lite.testing._time import clock as virtual_clock
 from tests.conftest import run
 
 NAME = {"name": "Ada"}
@@ -347,7 +347,7 @@ def test_the_environment_of_the_tests_makes_no_difference(monkeypatch):
 
 
 def test_a_skill_that_blocks_a_thread_for_long_is_given_up(monkeypatch):
-    monkeypatch.setattr(_clock, "PATIENCE", 0.5)
+    monkeypatch.setattr(virtual_clock, "PATIENCE", 0.5)
     release = threading.Event()
 
     @skill(name="greet")
@@ -368,7 +368,7 @@ def test_a_skill_that_blocks_a_thread_for_long_is_given_up(monkeypatch):
 
 
 def test_a_test_that_blocks_its_event_loop_is_ended_and_named(monkeypatch):
-    monkeypatch.setattr(_clock, "PATIENCE", 1.1)
+    monkeypatch.setattr(virtual_clock, "PATIENCE", 1.1)
 
     async def body(lite):
         async with lite.client() as client:
@@ -380,7 +380,7 @@ def test_a_test_that_blocks_its_event_loop_is_ended_and_named(monkeypatch):
 
 
 def test_a_skill_that_blocks_the_event_loop_is_ended_and_named(monkeypatch):
-    monkeypatch.setattr(_clock, "PATIENCE", 1.1)
+    monkeypatch.setattr(virtual_clock, "PATIENCE", 1.1)
 
     @skill(name="greet")
     async def blocking(name: str) -> None:
@@ -399,7 +399,7 @@ def test_a_skill_that_blocks_the_event_loop_is_ended_and_named(monkeypatch):
 
 
 def test_a_turn_of_the_loop_that_ends_in_time_is_left_alone(monkeypatch):
-    monkeypatch.setattr(_clock, "PATIENCE", 2.0)
+    monkeypatch.setattr(virtual_clock, "PATIENCE", 2.0)
 
     async def body(lite):
         async with lite.client() as client:

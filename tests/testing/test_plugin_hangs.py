@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator_lite.testing import _clock
+from orchestrator_lite.testing._time import clock as virtual_clock
 from tests.testing._sites import IMPORTS, folder, tried
 
 pytest_plugins = ["pytester"]
@@ -79,8 +79,8 @@ HANGS = {
 
 @pytest.mark.parametrize("what", HANGS)
 def test_a_test_without_an_end_is_ended_and_the_next_one_runs(pytester, monkeypatch, what):
-    monkeypatch.setattr(_clock, "PATIENCE", 0.5)
-    monkeypatch.setattr(_clock, "AGAIN", 0.2)
+    monkeypatch.setattr(virtual_clock, "PATIENCE", 0.5)
+    monkeypatch.setattr(virtual_clock, "AGAIN", 0.2)
     body, line = HANGS[what]
     result = tried(pytester, f"{HELPERS}\nasync def test_it(orchestrator):\n{body}\n{NEXT}")
     result.assert_outcomes(failed=1, passed=1)
@@ -132,7 +132,7 @@ async def test_a_server_of_its_own(orchestrator):
 
 
 def test_a_test_that_waits_for_real_things_again_and_again_has_patience_for_each(pytester, monkeypatch):
-    monkeypatch.setattr(_clock, "PATIENCE", 1.0)
+    monkeypatch.setattr(virtual_clock, "PATIENCE", 1.0)
     result = tried(
         pytester,
         """

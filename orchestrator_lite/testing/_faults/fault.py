@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from orchestrator_lite.testing._faults_route import Route
+from orchestrator_lite.testing._faults.route import Route
 
 _HERE: Final = __package__
 

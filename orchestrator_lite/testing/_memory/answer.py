@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 if TYPE_CHECKING:
     from orchestrator_lite.api._front import App, Message, Receive, Scope, Send
-    from orchestrator_lite.testing._fault import Fault
+    from orchestrator_lite.testing._faults.fault import Fault
 
 
 def answering(fault: Fault) -> App:

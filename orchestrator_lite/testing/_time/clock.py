@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from orchestrator_lite.testing._errors import ClockError, NeverEndsError
-from orchestrator_lite.testing._loop import VirtualLoop
-from orchestrator_lite.testing._timers import Rounds, UpkeepTimeout, marked
+from orchestrator_lite.testing._time.loop import VirtualLoop
+from orchestrator_lite.testing._time.timers import Rounds, UpkeepTimeout, marked
 
 PATIENCE: Final = 10.0
 """Real seconds a wait may take."""

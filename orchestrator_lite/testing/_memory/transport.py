@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from avtomatika_client._exchange import Exchange
 from avtomatika_client.errors import APIConnectionError, APITimeoutError
-from orchestrator_lite.testing._asgi_answer import answering
-from orchestrator_lite.testing._asgi_http import HttpConnection
-from orchestrator_lite.testing._asgi_scope import address_of, http_scope, socket_scope
-from orchestrator_lite.testing._asgi_socket import SocketConnection
-from orchestrator_lite.testing._fault import Kind
-from orchestrator_lite.testing._faults import Faults, Strike
+from orchestrator_lite.testing._faults.fault import Kind
+from orchestrator_lite.testing._faults.faults import Faults, Strike
+from orchestrator_lite.testing._memory.answer import answering
+from orchestrator_lite.testing._memory.http import HttpConnection
+from orchestrator_lite.testing._memory.scope import address_of, http_scope, socket_scope
+from orchestrator_lite.testing._memory.websocket import SocketConnection
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from avtomatika_client._seam import Socket
     from avtomatika_client.protocol.clock import Clock
     from orchestrator_lite.api._front import App
-    from orchestrator_lite.testing._fault import Fault
+    from orchestrator_lite.testing._faults.fault import Fault
 
 GRACE: Final = 2.0
 """Seconds an application may take to end by itself once the transport is closed."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator_lite.testing._background import Background
+from orchestrator_lite.testing._around.background import Background
+from orchestrator_lite.testing._around.watch import Watch
 from orchestrator_lite.testing._live import LiveOrchestrator
 from orchestrator_lite.testing._orchestrator import VirtualOrchestrator
 from orchestrator_lite.testing._plugin import BACKGROUND, WATCH
-from orchestrator_lite.testing._watch import Watch
 
 if TYPE_CHECKING:
     from orchestrator_lite.settings import Settings
-    from orchestrator_lite.testing._running import TestLoop
+    from orchestrator_lite.testing._around.running import TestLoop
 
 
 def virtual(request: pytest.FixtureRequest, settings: Settings | None, loop: TestLoop) -> Iterator[VirtualOrchestrator]:

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from types import FrameType
 from typing import Any, Final, TypeVar
 
-from orchestrator_lite.testing._awaits import DEPTH
+from orchestrator_lite.testing._around.awaits import DEPTH
 from orchestrator_lite.testing._errors import BlockedError
 from orchestrator_lite.testing._places import is_ours, is_python
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from avtomatika_client.protocol.clock import HOLD, SYSTEM_CLOCK
 from orchestrator_lite.testing._errors import ClockError
-from orchestrator_lite.testing._sentinel import SENTINEL
+from orchestrator_lite.testing._time.sentinel import SENTINEL
 
 SLICE: Final = 0.05
 """Real seconds to wait at a time for what ends outside the loop."""

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite.testing._alarm import alarms_strike
+from orchestrator_lite.testing._around.alarm import alarms_strike
 
 T = TypeVar("T")
 

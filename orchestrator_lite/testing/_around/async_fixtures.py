@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator_lite.testing._running import TestLoop
+from orchestrator_lite.testing._around.running import TestLoop
 
 
 def in_step(function: Callable[..., Any], request: pytest.FixtureRequest, loop: TestLoop) -> Callable[..., Any]:

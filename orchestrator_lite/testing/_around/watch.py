@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pytest
 
-from orchestrator_lite.testing._awaits import Forgotten
-from orchestrator_lite.testing._traceback import cut
+from orchestrator_lite.testing._around.awaits import Forgotten
+from orchestrator_lite.testing._around.tracebacks import cut
 
 if TYPE_CHECKING:
+    from orchestrator_lite.testing._around.running import TestLoop
     from orchestrator_lite.testing._orchestrator import VirtualOrchestrator
-    from orchestrator_lite.testing._running import TestLoop
 
 _PASSED_ON: Final = (
     KeyboardInterrupt,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, Protocol
 
-from orchestrator_lite.testing._fault import HANDSHAKES, Fault, Kind
+from orchestrator_lite.testing._faults.fault import HANDSHAKES, Fault, Kind
 
 _REMEMBERED: Final = 200
 """Different requests remembered to suggest what a misspelt route may have meant."""

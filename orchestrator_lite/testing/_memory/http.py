@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from avtomatika_client._calls._flow import Reply, Request
 from avtomatika_client._exchange import Exchange
-from orchestrator_lite.testing._asgi_pieces import Pieces, WrongLengthError
+from orchestrator_lite.testing._memory.pieces import Pieces, WrongLengthError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
