@@ -197,6 +197,7 @@ def _warn_of_strangers(journal: Journal, places: list[Target]) -> None:
 
 def default_transport() -> AsyncTransport:
     """The network, by aiohttp where the extra `[fast]` is installed."""
+    from avtomatika_client import _websocket  # noqa: F401 - here, not when it is first connected to
     from avtomatika_client._transport import HttpxTransport
 
     return HttpxTransport(fast=True)

@@ -11,7 +11,7 @@ from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from avtomatika_client.protocol.errors import AvtomatikaError
 from avtomatika_worker import Worker
 from avtomatika_worker._definition import Definition, RunOptions
-from avtomatika_worker._run import Run
+from avtomatika_worker._run import Run, default_transport
 from avtomatika_worker._settings import Target
 from avtomatika_worker.errors import IdentityTakenError
 from orchestrator_lite._cli._loop import fast_loop
@@ -39,6 +39,7 @@ def main() -> None:
     leash.say(Loaded(own_folders(files), workers=[_offered(worker) for worker in workers]))
     if not workers:
         return
+    default_transport()  # its libraries are loaded while the server is still loading, not when it waits for us
     go = leash.go()
     os.environ["AVTOMATIKA_STATE_DIR"] = go.state
     try:
