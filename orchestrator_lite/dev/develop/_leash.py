@@ -12,10 +12,13 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite.dev.develop._orders import Go, Message, Stop, decode, encode
+from orchestrator_lite.dev.develop._orders import Go, Load, Message, Stop, decode, encode
+from orchestrator_lite.dev.develop._server_options import ServerOptions
+
+Order = TypeVar("Order", Load, Go)
 
 LAST_SECONDS: Final = 4.0
 """How long a process may outlive its parent."""
@@ -47,10 +50,17 @@ class Leash:
         except OSError:
             return
 
+    def load(self) -> ServerOptions:
+        """Wait to be told what to load; any other order ends the process, which has nothing to finish yet."""
+        return ServerOptions.decode(self._next(Load).options)
+
     def go(self) -> Go:
-        """Wait for `Go`; any other order ends the process, which has nothing to finish yet."""
+        """Wait for `Go`; any other order ends the process likewise."""
+        return self._next(Go)
+
+    def _next(self, kind: type[Order]) -> Order:
         order = self._orders.get()
-        if not isinstance(order, Go):
+        if not isinstance(order, kind):
             raise SystemExit(0)
         return order
 

@@ -8,6 +8,13 @@ from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """Load the files. `options`: what the command was told, encoded."""
+
+    options: str
+
+
+@dataclass(frozen=True, slots=True)
 class Go:
     """Begin to serve, or to work.
 
@@ -115,10 +122,10 @@ class Ready:
     unfinished: int = 0
 
 
-Message = Go | Drain | Stop | Loaded | Broken | Fatal | Ready
+Message = Load | Go | Drain | Stop | Loaded | Broken | Fatal | Ready
 
 _KINDS: Final[dict[str, type[Message]]] = {
-    kind.__name__: kind for kind in (Go, Drain, Stop, Loaded, Broken, Fatal, Ready)
+    kind.__name__: kind for kind in (Load, Go, Drain, Stop, Loaded, Broken, Fatal, Ready)
 }
 
 

@@ -48,7 +48,7 @@ class _Site:
 def main() -> None:
     """Serve as the arguments say; what goes wrong is told to the parent."""
     leash = Leash.of(sys.argv[1])
-    options = ServerOptions.decode(sys.argv[2])
+    options = leash.load()
     show_logs()
     import_fresh(options.files)
     try:

@@ -28,7 +28,8 @@ _AGAIN_SECONDS: Final = 0.2
 
 def main() -> None:
     """Run every Worker of the files that the arguments name."""
-    leash, files = Leash.of(sys.argv[1]), sys.argv[2:]
+    leash = Leash.of(sys.argv[1])
+    files = leash.load().files
     show_logs()
     import_fresh(files)
     try:

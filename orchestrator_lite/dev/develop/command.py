@@ -9,13 +9,14 @@ tasks beside the new ones.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from orchestrator_lite._given import present
 from orchestrator_lite.dev.develop._server_options import ServerOptions
-from orchestrator_lite.dev.develop._spawn import spawn_both
+from orchestrator_lite.dev.develop._spawn import head_start, spawn_both
 
 _NEEDED: Final = ("fast_filter", "fastapi", "obstore", "pydantic_settings", "uvicorn", "watchfiles")
 
@@ -51,8 +52,17 @@ def run_dev(files: list[str], *, host: str | None = None, port: int | None = Non
     return 0
 
 
+def begin_ahead() -> None:
+    """Let the processes load their libraries while the command line is still being read."""
+    if not any(_missing()):
+        head_start()
+
+
 def _require() -> None:
     """The processes would miss it one by one; said before anything starts."""
-    for name in _NEEDED:
-        if find_spec(name) is None:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    for name in _missing():
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def _missing() -> Iterator[str]:
+    return (name for name in _NEEDED if find_spec(name) is None)
