@@ -68,7 +68,8 @@ class Orchestrator:
         self._store_url = self.settings.store if store is None else store
         self._store = self._opened(self._store_url)
         self._look_again = LATEST
-        self._guests: list[InsideClient | InsideWorkers] = []
+        self.guests: dict[InsideClient | InsideWorkers, None] = {}
+        """The clients and workers inside this process just now, in the order they came."""
         self._url: str | None = None
 
     def add(self, blueprint: Blueprint) -> None:
@@ -183,15 +184,6 @@ class Orchestrator:
         from orchestrator_lite.testing._memory.transport import AsgiTransport
 
         return AsgiTransport(self._front, self._clock, faults=self._faults)
-
-    def entered(self, guest: InsideClient | InsideWorkers) -> None:
-        """A client or worker is inside."""
-        self._guests.append(guest)
-
-    def left(self, guest: InsideClient | InsideWorkers) -> None:
-        """It is no longer."""
-        if guest in self._guests:
-            self._guests.remove(guest)
 
     @property
     def is_development(self) -> bool:

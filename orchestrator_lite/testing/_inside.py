@@ -45,11 +45,8 @@ class Host(Protocol):
     def connect(self) -> AsyncTransport:
         """A connection to it."""
 
-    def entered(self, guest: InsideClient | InsideWorkers) -> None:
-        """Somebody is inside."""
-
-    def left(self, guest: InsideClient | InsideWorkers) -> None:
-        """Somebody is no longer."""
+    guests: dict[InsideClient | InsideWorkers, None]
+    """Those who are inside, in the order they came."""
 
 
 class InsideClient:
@@ -83,13 +80,13 @@ class InsideClient:
             transport=self._transport,
             clock=clock,
         )
-        self._host.entered(self)
+        self._host.guests[self] = None
         return self._client
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._host.left(self)
+        self._host.guests.pop(self, None)
         client, transport = self._client, self._transport
         self._client = self._transport = None
         if client is not None and transport is not None:
@@ -142,12 +139,12 @@ class InsideWorkers:
                 run = await stack.enter_async_context(running(worker.definition(), self._options(clock)))
                 await _registered(run, clock)
             self._stack = stack.pop_all()
-        self._host.entered(self)
+        self._host.guests[self] = None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._host.left(self)
+        self._host.guests.pop(self, None)
         stack, self._stack = self._stack, None
         if stack is not None:
             await stack.aclose()

@@ -145,7 +145,7 @@ class VirtualOrchestrator(Orchestrator):
             f"{guest} was still running when the test ended: use `async with orchestrator.working(worker):`"
             if isinstance(guest, InsideWorkers)
             else f"{guest} was still open when the test ended: use `async with orchestrator.client() as client:`"
-            for guest in self._guests
+            for guest in self.guests
         ]
 
     async def close_in_loop(self) -> None:
@@ -165,7 +165,7 @@ class VirtualOrchestrator(Orchestrator):
 
     async def _end(self) -> None:
         self._left = self._told_of_guests()
-        for guest in list(self._guests):
+        for guest in list(self.guests):
             with suppress(Exception):
                 await guest.__aexit__(None, None, None)
         try:
@@ -232,7 +232,7 @@ class VirtualOrchestrator(Orchestrator):
         if self._ends > STUCK and self.on_stuck is not None:
             self.on_stuck(NeverEndsError(f"{self.failure}; the test catches whatever is to end it"))
             return
-        ended = sum(guest.give_up(error) for guest in self._guests if isinstance(guest, InsideClient))
+        ended = sum(guest.give_up(error) for guest in self.guests if isinstance(guest, InsideClient))
         if (not ended or self._ends > THROWN) and self._task is not None and not self._task.done():
             self._task.cancel()
 
