@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from math import isfinite
+from math import inf, isfinite
 
 from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.store import Due, Store, StoreError
@@ -54,13 +54,16 @@ class Timekeeper:
         self._overslept = overslept
         self._latest = latest
         self._poke = asyncio.Event()
+        self._poked_at = inf
         self._wake_at = 0.0
 
     def expect(self, at: float | None) -> None:
         """Something will be due at `at` (UTC seconds)."""
         if at is not None and at < self._wake_at:
             self._wake_at = at
-            self._poke.set()
+            if not self._poke.is_set():
+                self._poked_at = asyncio.get_running_loop().time()
+                self._poke.set()
 
     async def run(self) -> None:
         """Watch until cancelled; whatever fails is tried again, for nobody else watches."""
@@ -79,7 +82,7 @@ class Timekeeper:
             late = await self._rest()
 
     async def _look(self) -> None:
-        self._wake_at = float("inf")
+        self._wake_at = inf
         await self._before()
         due = await self._store.due(self._clock.now())
         if due.timers or due.lapsed:
@@ -96,13 +99,15 @@ class Timekeeper:
             forward makes nobody late.
         """
         loop = asyncio.get_running_loop()
-        late = False
+        planned = loop.time() + SHORTEST
         await self._clock.sleep(SHORTEST, upkeep=True)
+        late = loop.time() > planned + OVERSLEPT
         while (pause := self._wake_at - self._clock.now()) > 0:
             self._poke.clear()
+            self._poked_at = inf
             planned = loop.time() + pause
             with suppress(TimeoutError):
                 async with self._clock.timeout(pause if isfinite(pause) else None, upkeep=True):
                     await self._poke.wait()
-            late = late or loop.time() > planned + OVERSLEPT
+            late = late or loop.time() > min(planned, self._poked_at) + OVERSLEPT
         return late
