@@ -32,9 +32,7 @@ def test_a_server_that_could_not_listen_gives_leases_a_fresh_window(caplog):
     assert [record for record in caplog.records if "held up" in record.getMessage()]
 
 
-@pytest.mark.parametrize(
-    "when", ["in its shortest rest", "in a long rest", "before hearing of a lease"]
-)
+@pytest.mark.parametrize("when", ["in its shortest rest", "in a long rest", "before hearing of a lease"])
 def test_it_is_known_whenever_the_server_is_held_up(when):
     async def body():
         store, looked, told = DictStore(), asyncio.Event(), asyncio.Event()
