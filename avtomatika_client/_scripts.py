@@ -48,6 +48,8 @@ def _run(command: str, module: str, extras: str) -> None:
         _stop(f"{command} needs {name}, which is not installed: pip install 'avtomatika-sdk[{extras}]'")
     except PackageClashError as error:
         _stop(str(error))
+    except KeyboardInterrupt:  # before the command itself could say what that means
+        sys.exit(130)
 
 
 def _stop(message: str) -> NoReturn:
