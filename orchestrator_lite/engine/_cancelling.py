@@ -1,10 +1,13 @@
-"""Honest cancel: what waits ends at once; what a worker runs ends on its word, or with its lease."""
+"""Honest cancel: what waits ends at once; what a worker runs ends on its word, or with its lease.
+
+A job that waits for a child has it cancelled and ends with it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator_lite.engine import _ending
+from orchestrator_lite.engine import _children, _ending
 from orchestrator_lite.engine.events import CancelAsked
 from orchestrator_lite.engine.step import Step, Taken
 
@@ -15,11 +18,12 @@ def asked(step: Step, event: CancelAsked) -> None:
     if job.is_final:
         return
     held = [task_id for task_id, standing in event.queue.items() if standing.leased]
-    if not held:
+    if not held and job.status != "waiting_for_sub_job":
         _ending.drop_all(step, event.queue)
         _ending.end(step, "cancelled", event.at)
         return
     step.cancel += held
+    _children.call_off(step, event.at)
     if job.cancel_requested_at is not None:
         return
     step.update(cancel_requested_at=event.at)

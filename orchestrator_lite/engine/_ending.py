@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator_lite.engine import _children
 from orchestrator_lite.engine.events import InQueue
 from orchestrator_lite.engine.step import Step, Taken
 
@@ -45,6 +46,8 @@ def end(step: Step, status: str, at: float, *, result: Any = None, **noted: Any)
     step.clear_timers.append(RESULT_TIMER)
     if job.is_held:
         step.clear_timers.append(HOLD_TIMER)
+    step.drop_checkpoints += [task_id for task_id, task in job.tasks.items() if task.checkpointed]
+    _children.call_off(step, at)
     error = None if status == "finished" else job.error  # a failure that a transition made good is none any more
     step.update(status=status, result=result, error=error, tasks={})
     step.note("job_completed", at, error=step.job.error, **noted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator_lite.engine import _ending, _queueing
+from orchestrator_lite.engine import _children, _ending, _queueing
 from orchestrator_lite.engine.events import InQueue, LeaseLost, Returned
 from orchestrator_lite.engine.state import Task
 from orchestrator_lite.engine.step import Step, Taken
@@ -23,6 +23,7 @@ def lost(step: Step, event: LeaseLost) -> None:
         task_id=event.task_id,
         reason=event.reason,
     )
+    _children.abandon(step, event.task_id, event.at)
     if step.job.cancel_requested_at is None:
         step.requeue.append(Taken(event.task_id, event.standing.attempt, True))
         _queueing.limit_wait(step, event.task_id, task, since=event.at)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from avtomatika_client.protocol.worker import ErrorCode
-from orchestrator_lite.engine import _ending, _queueing
+from orchestrator_lite.engine import _children, _ending, _queueing
 from orchestrator_lite.engine.events import InQueue, ResultArrived
 from orchestrator_lite.engine.state import Task
 from orchestrator_lite.engine.step import Step, Taken, Verdict
@@ -69,7 +69,7 @@ def _conclude(step: Step, event: ResultArrived, task: Task, attempt: int) -> Non
     if step.job.status == "waiting_for_parallel_tasks":
         _join(step, event)
     else:
-        _follow(step, event, task)
+        follow(step, event, task)
 
 
 def _refusal(step: Step, event: ResultArrived) -> Verdict | None:
@@ -146,6 +146,7 @@ def _tried_again(step: Step, event: ResultArrived, task: Task, attempt: int) -> 
         error=event.error,
     )
     step.drop.append(Taken(event.task_id, attempt))
+    _children.abandon(step, event.task_id, event.at)
     again = replace(task, attempt=attempt + 1, retries=task.retries + (0 if interrupted else 1))
     if interrupted:
         _queueing.enqueue(step, event.task_id, again, event.at)
@@ -167,6 +168,9 @@ def _backoff(event: ResultArrived, retries: int) -> float:
 
 def _finish_task(step: Step, event: ResultArrived, attempt: int) -> None:
     step.clear_timers += _ending.task_timers(event.task_id)
+    if step.job.tasks[event.task_id].checkpointed:
+        step.drop_checkpoints.append(event.task_id)
+    _children.abandon(step, event.task_id, event.at)
     rest = {task_id: task for task_id, task in step.job.tasks.items() if task_id != event.task_id}
     step.update(tasks=rest, done={**step.job.done, event.task_id: attempt})
     step.note(
@@ -208,7 +212,7 @@ def _in_order(results: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(results.items(), key=lambda item: int(item[0].rpartition("-")[2])))
 
 
-def _follow(step: Step, event: ResultArrived, task: Task) -> None:
+def follow(step: Step, event: ResultArrived, task: Task) -> None:
     """Take the transition for the task's status."""
     transitions = task.spec.transitions
     match event.status:

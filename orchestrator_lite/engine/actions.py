@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from avtomatika_client.protocol.errors import AvtomatikaError
+from orchestrator_lite.engine._limits import MAX_DEPTH
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.state import TaskSpec
 
@@ -37,7 +38,19 @@ class DispatchParallel:
     aggregate_into: str
 
 
-Action: TypeAlias = GoTo | Dispatch | DispatchParallel
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBlueprint:
+    """Have another blueprint's job run as a child, and wait for it."""
+
+    blueprint: str
+    start_state: str
+    initial_data: dict[str, Any]
+    transitions: dict[str, str]
+    dispatch_timeout: float | None = None
+    result_timeout: float | None = None
+
+
+Action: TypeAlias = GoTo | Dispatch | DispatchParallel | RunBlueprint
 
 
 class ActionFactory:
@@ -48,9 +61,18 @@ class ActionFactory:
             and calls to the outside can carry it so that they count once.
     """
 
-    def __init__(self, idempotency_key: str, states: frozenset[str]) -> None:
+    def __init__(
+        self,
+        idempotency_key: str,
+        states: frozenset[str],
+        *,
+        start_state_of: Callable[[str], str | None] = lambda _: None,
+        depth: int = 0,
+    ) -> None:
         self.idempotency_key = idempotency_key
         self._states = states
+        self._start_state_of = start_state_of
+        self._depth = depth
         self._recorded: Action | None = None
 
     @property
@@ -123,6 +145,48 @@ class ActionFactory:
         specs = tuple(_branch(index, task) for index, task in enumerate(tasks))
         self._record(DispatchParallel(specs, self._known(aggregate_into, "dispatch_parallel")))
 
+    def run_blueprint(
+        self,
+        blueprint_name: str,
+        initial_data: Mapping[str, Any],
+        transitions: Mapping[str, str],
+        dispatch_timeout: float | None = None,
+        result_timeout: float | None = None,
+    ) -> None:
+        """Run another blueprint's job as a child and wait for its end; its outcome decides which state comes next.
+
+        Its result is treated as a task's data; all that is known of its end lies in `state_history` under
+        `sub_job_<id>_result`. Cancelling this job cancels the child (releases from 1.0b14 have the same action).
+
+        Args:
+            blueprint_name: A blueprint of this server.
+            initial_data: What the child is created with.
+            transitions: `success`, `failure`, `cancelled` or the error code of the child to state.
+            dispatch_timeout: Seconds a task of the child may wait in the queue.
+            result_timeout: Seconds from its creation within which the child must end.
+
+        Raises:
+            ActionError: Another action was recorded, there is no such blueprint, a transition leads nowhere, or jobs
+                are nested too deep.
+        """
+        start_state = self._start_state_of(blueprint_name)
+        if start_state is None:
+            raise ActionError(f"run_blueprint: there is no blueprint {blueprint_name!r}")
+        if self._depth >= MAX_DEPTH:
+            raise ActionError(f"run_blueprint: jobs may be nested {MAX_DEPTH} deep")
+        for key, seconds in (("dispatch_timeout", dispatch_timeout), ("result_timeout", result_timeout)):
+            if seconds is not None:
+                _check_seconds(key, seconds)
+        action = RunBlueprint(
+            blueprint=blueprint_name,
+            start_state=start_state,
+            initial_data=_params(initial_data, "initial_data"),
+            transitions=self._transitions(transitions),
+            dispatch_timeout=dispatch_timeout,
+            result_timeout=result_timeout,
+        )
+        self._record(action)
+
     def _record(self, action: Action) -> None:
         if self._recorded is not None:
             first, second = type(self._recorded).__name__, type(action).__name__
@@ -178,6 +242,11 @@ def _check_number(key: str, value: object) -> None:
         raise ActionError(f"{key}: {value} is out of range")
 
 
+def _check_seconds(key: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LARGEST:
+        raise ActionError(f"{key}: expected a number of seconds above 0, got {value!r}")
+
+
 def _skill_name(name: object) -> str:
     if not isinstance(name, str) or not name:
         raise ActionError(f"a task's type must be a skill's name, got {name!r}")
@@ -185,10 +254,10 @@ def _skill_name(name: object) -> str:
     return plain
 
 
-def _params(params: object) -> dict[str, Any]:
+def _params(params: object, name: str = "params") -> dict[str, Any]:
     if params is None:
         return {}
     if not isinstance(params, Mapping):
-        raise ActionError(f"params: expected an object, got {type(params).__name__}")
-    plain: dict[str, Any] = copied(dict(params), "params")
+        raise ActionError(f"{name}: expected an object, got {type(params).__name__}")
+    plain: dict[str, Any] = copied(dict(params), name)
     return plain

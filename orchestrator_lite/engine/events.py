@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from orchestrator_lite.engine._children import NewChild
 from orchestrator_lite.engine.actions import Action
 
 
@@ -51,6 +52,7 @@ class HandlerDone:
         is_end: Whether its state is an end state.
         end_status: The status an end state was declared with.
         duration_ms: How long it ran.
+        child_id: The id of the job it begins, if it asked for one.
     """
 
     at: float
@@ -61,6 +63,7 @@ class HandlerDone:
     is_end: bool = False
     end_status: str | None = None
     duration_ms: int = 0
+    child_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,57 @@ class TimerFired:
     queue: Mapping[str, InQueue] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMade:
+    """A task calls a skill; `_children.refusal` was asked whether it may."""
+
+    at: float
+    task_id: str
+    attempt: int
+    new: NewChild
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildEnded:
+    """A job that this one has begun has ended.
+
+    Attributes:
+        at: When this one learns it, UTC seconds.
+        child_id: Which.
+        status: Its final status.
+        end_state: The state it ended in.
+        result: What it returned.
+        error: Why it failed.
+    """
+
+    at: float
+    child_id: str
+    status: str
+    end_state: str | None = None
+    result: Any = None
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointTaken:
+    """A running task leaves `doc` (JSON) for its next attempt."""
+
+    at: float
+    task_id: str
+    doc: bytes
+
+
 Event: TypeAlias = (
-    Created | Released | HandlerDone | HandlerFailed | ResultArrived | LeaseLost | Returned | CancelAsked | TimerFired
+    Created
+    | Released
+    | HandlerDone
+    | HandlerFailed
+    | ResultArrived
+    | LeaseLost
+    | Returned
+    | CancelAsked
+    | TimerFired
+    | CallMade
+    | ChildEnded
+    | CheckpointTaken
 )

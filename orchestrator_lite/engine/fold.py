@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator_lite.engine import _cancelling, _handlers, _leases, _results, _timers
+from orchestrator_lite.engine import _cancelling, _handlers, _leases, _results, _subjobs, _timers
 from orchestrator_lite.engine.events import (
+    CallMade,
     CancelAsked,
+    CheckpointTaken,
+    ChildEnded,
     Created,
     Event,
     HandlerDone,
@@ -35,6 +38,9 @@ _FOLDS: dict[type[Event], Callable[[Step, Any], None]] = {
     Returned: _leases.returned,
     CancelAsked: _cancelling.asked,
     TimerFired: _timers.fired,
+    CallMade: _subjobs.called,
+    ChildEnded: _subjobs.ended,
+    CheckpointTaken: _subjobs.checkpoint,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pydantic_core import from_json, to_json
@@ -50,6 +50,7 @@ class Task:
         deadline: UTC seconds by which its result must come, whatever the attempt.
         dropped: Taken off the queue by a cancel; it will have no result.
         waiting_for_retry: It failed and its next attempt has not been queued yet.
+        checkpointed: Whether something is kept of it for its next attempt.
     """
 
     spec: TaskSpec
@@ -59,6 +60,35 @@ class Task:
     deadline: float | None = None
     dropped: bool = False
     waiting_for_retry: bool = False
+    checkpointed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """What has begun a job: another job's handler, or a task of it in an attempt."""
+
+    job_id: str
+    task_id: str | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A job that this one has begun and that has not ended, as far as this one knows.
+
+    Attributes:
+        blueprint: What it runs.
+        task_id: The task that called it; None: a handler ran it.
+        attempt: The attempt of that task.
+        transitions: Where its end leads, by status, if a handler ran it.
+        dropped: Nobody waits for it any more.
+    """
+
+    blueprint: str
+    task_id: str | None = None
+    attempt: int = 0
+    transitions: dict[str, str] = field(default_factory=dict)
+    dropped: bool = False
 
 
 @dataclass(kw_only=True)
@@ -94,6 +124,9 @@ class Job:
         retry_count: Failures of the current task that were tried again.
         cancel_requested_at: When a cancel was asked for while a worker had a task of it.
         hold: Whether it was created held, and whether it has been released since.
+        parent: What has begun it; None: a client.
+        depth: How many jobs are above it.
+        children: Jobs it has begun that have not ended, by id.
     """
 
     id: str
@@ -124,6 +157,9 @@ class Job:
     retry_count: int = 0
     cancel_requested_at: float | None = None
     hold: Literal["held", "released"] | None = None
+    parent: Parent | None = None
+    depth: int = 0
+    children: dict[str, Child] = field(default_factory=dict)
 
     @property
     def is_final(self) -> bool:
@@ -157,6 +193,10 @@ def to_document(job: Job) -> bytes:
     plain = dict(job.__dict__)
     plain["client"] = {"name": job.client.name, "plan": job.client.plan, "params": job.client.params}
     plain["tasks"] = {task_id: _task_document(task) for task_id, task in job.tasks.items()}
+    if job.parent is not None:
+        plain["parent"] = asdict(job.parent)
+    if job.children:
+        plain["children"] = {child_id: asdict(child) for child_id, child in job.children.items()}
     plain["last_task"] = None if job.last_task is None else [job.last_task[0], spec_document(job.last_task[1])]
     return to_json(plain)
 
@@ -165,10 +205,14 @@ def from_document(doc: bytes) -> Job:
     """The job a document holds."""
     plain = from_json(doc)
     last = plain.pop("last_task")
+    parent = plain.pop("parent", None)
+    children = plain.pop("children", {})
     return Job(
         client=Client(**plain.pop("client")),
         tasks={key: Task(spec=TaskSpec(**item.pop("spec")), **item) for key, item in plain.pop("tasks").items()},
         last_task=None if last is None else (last[0], TaskSpec(**last[1])),
+        parent=None if parent is None else Parent(**parent),
+        children={child_id: Child(**child) for child_id, child in children.items()},
         **plain,
     )
 
@@ -187,4 +231,5 @@ def _task_document(task: Task) -> dict[str, Any]:
         "deadline": task.deadline,
         "dropped": task.dropped,
         "waiting_for_retry": task.waiting_for_retry,
+        "checkpointed": task.checkpointed,
     }

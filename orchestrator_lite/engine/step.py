@@ -37,6 +37,14 @@ class Verdict:
     message: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Born:
+    """A child job that is written together with the step; a call that has its `key` already begins none."""
+
+    job: Job
+    key: str | None = None
+
+
 @dataclass(slots=True)
 class Step:
     """One fold's outcome.
@@ -50,6 +58,9 @@ class Step:
         set_timers: Name to UTC seconds.
         clear_timers: Names.
         cancel: Tasks whose workers are to be told to stop.
+        born: Child jobs that begin.
+        checkpoint: A task and what is kept of it.
+        drop_checkpoints: Tasks of which nothing need be kept any more.
         verdict: The answer to a result.
         changed: Whether the state is another than before.
     """
@@ -62,6 +73,9 @@ class Step:
     set_timers: dict[str, float] = field(default_factory=dict)
     clear_timers: list[str] = field(default_factory=list)
     cancel: list[str] = field(default_factory=list)
+    born: list[Born] = field(default_factory=list)
+    checkpoint: tuple[str, bytes] | None = None
+    drop_checkpoints: list[str] = field(default_factory=list)
     verdict: Verdict | None = None
     changed: bool = False
 
