@@ -12,7 +12,7 @@ from orchestrator_lite.engine.step import Queued, Step
 
 def dispatch(step: Step, spec: TaskSpec, event: HandlerDone) -> None:
     """Queue one task and wait for a worker."""
-    if stopped_by_cancel(step, event):
+    if _stopped_by_cancel(step, event):
         return
     step.update(status="waiting_for_worker", retry_count=0, tasks={})
     _add(step, spec, event)
@@ -20,7 +20,7 @@ def dispatch(step: Step, spec: TaskSpec, event: HandlerDone) -> None:
 
 def dispatch_parallel(step: Step, specs: tuple[TaskSpec, ...], target: str, event: HandlerDone) -> None:
     """Queue all branches; with none there is nothing to wait for."""
-    if stopped_by_cancel(step, event):
+    if _stopped_by_cancel(step, event):
         return
     step.update(aggregation_target=target, aggregation_results={}, tasks={}, retry_count=0)
     if not specs:
@@ -71,7 +71,7 @@ def _add(step: Step, spec: TaskSpec, event: HandlerDone) -> None:
     )
 
 
-def stopped_by_cancel(step: Step, event: HandlerDone) -> bool:
+def _stopped_by_cancel(step: Step, event: HandlerDone) -> bool:
     """A success that came before the cancel took hold lets handlers run on, but starts no new work."""
     if step.job.cancel_requested_at is None:
         return False

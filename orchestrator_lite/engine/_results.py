@@ -12,7 +12,7 @@ from typing import Any
 from avtomatika_client.protocol.worker import ErrorCode
 from orchestrator_lite.engine import _children, _ending, _queueing
 from orchestrator_lite.engine.events import InQueue, ResultArrived
-from orchestrator_lite.engine.state import Task
+from orchestrator_lite.engine.state import Task, TaskSpec
 from orchestrator_lite.engine.step import Step, Taken, Verdict
 
 MAX_RETRIES = 3
@@ -69,7 +69,7 @@ def _conclude(step: Step, event: ResultArrived, task: Task, attempt: int) -> Non
     if step.job.status == "waiting_for_parallel_tasks":
         _join(step, event)
     else:
-        follow(step, event, task)
+        _follow(step, event, task)
 
 
 def _refusal(step: Step, event: ResultArrived) -> Verdict | None:
@@ -212,7 +212,7 @@ def _in_order(results: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(results.items(), key=lambda item: int(item[0].rpartition("-")[2])))
 
 
-def follow(step: Step, event: ResultArrived, task: Task) -> None:
+def _follow(step: Step, event: ResultArrived, task: Task) -> None:
     """Take the transition for the task's status."""
     transitions = task.spec.transitions
     match event.status:
@@ -263,3 +263,9 @@ def _merge(step: Step, event: ResultArrived) -> None:
 def _code(event: ResultArrived) -> str:
     code = (event.error or {}).get("code")
     return code if isinstance(code, str) and code else ErrorCode.TRANSIENT.value
+
+
+def answered(step: Step, event: ResultArrived, spec: TaskSpec) -> None:
+    """Take the transition for an answer that came otherwise than to a task of the queue."""
+    _follow(step, event, Task(spec=spec))
+    step.verdict = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator_lite.engine import _children, _queueing, _results
+from orchestrator_lite.engine import _children, _ending, _queueing, _results
 from orchestrator_lite.engine.actions import RunBlueprint
 from orchestrator_lite.engine.events import CallMade, CheckpointTaken, ChildEnded, HandlerDone, ResultArrived
-from orchestrator_lite.engine.state import Child, Task, TaskSpec
+from orchestrator_lite.engine.state import Child, TaskSpec
 from orchestrator_lite.engine.step import Step
 
 _OUTCOMES = {"finished": "success", "cancelled": "cancelled"}
@@ -16,7 +16,8 @@ _OUTCOMES = {"finished": "success", "cancelled": "cancelled"}
 
 def run(step: Step, action: RunBlueprint, event: HandlerDone) -> None:
     """Begin a child job and wait for it."""
-    if _queueing.stopped_by_cancel(step, event):
+    if step.job.cancel_requested_at is not None:
+        _ending.end(step, "cancelled", event.at, duration_ms=event.duration_ms)
         return
     assert event.child_id is not None  # noqa: S101 - made together with the action
     new = _children.NewChild(
@@ -82,5 +83,4 @@ def _resume(step: Step, event: ChildEnded, child: Child) -> None:
         error=event.error,
     )
     spec = TaskSpec(type=child.blueprint, params={}, transitions=child.transitions)
-    _results.follow(step, answer, Task(spec=spec))
-    step.verdict = None
+    _results.answered(step, answer, spec)

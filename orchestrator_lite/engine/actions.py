@@ -169,7 +169,7 @@ class ActionFactory:
             ActionError: Another action was recorded, there is no such blueprint, a transition leads nowhere, or jobs
                 are nested too deep.
         """
-        start_state = self._start_state_of(blueprint_name)
+        start_state = self._start_state_of(str(blueprint_name))
         if start_state is None:
             raise ActionError(f"run_blueprint: there is no blueprint {blueprint_name!r}")
         if self._depth >= MAX_DEPTH:

@@ -6,9 +6,13 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+from orchestrator_lite.engine._children import NewChild
 from orchestrator_lite.engine.actions import ActionFactory
 from orchestrator_lite.engine.events import (
+    CallMade,
     CancelAsked,
+    CheckpointTaken,
+    ChildEnded,
     Created,
     Event,
     HandlerDone,
@@ -40,6 +44,8 @@ class Life:
         job: The job.
         queue: Its tasks that are queued or leased.
         timers: Its timers.
+        children: Every job it has begun.
+        kept: Checkpoints of its tasks.
         events: Its history.
         step: The last fold.
     """
@@ -59,6 +65,8 @@ class Life:
         self.job = Job(**values)
         self.queue: dict[str, InQueue] = {}
         self.timers: dict[str, float] = {}
+        self.children: dict[str, Job] = {}
+        self.kept: dict[str, bytes] = {}
         self.events: list[dict[str, Any]] = []
         self.step = self.happens(Created(at=self.now))
 
@@ -86,6 +94,10 @@ class Life:
         for queued in step.enqueue:
             assert queued.task_id not in self.queue
             self.queue[queued.task_id] = InQueue(attempt=queued.attempt, leased=False)
+        self.children.update({born.job.id: born.job for born in step.born})
+        self.kept.update(dict([step.checkpoint] if step.checkpoint else []))
+        for task_id in step.drop_checkpoints:
+            del self.kept[task_id]
         for name in step.clear_timers:
             self.timers.pop(name, None)
         self.timers.update(step.set_timers)
@@ -100,7 +112,7 @@ class Life:
 
     def handler(self, act: Any = None, *, is_end: bool = False, **outcome: Any) -> Step:
         """The current state's handler returns; `act` is given the actions and the state history."""
-        actions = ActionFactory("key", STATES)
+        actions = ActionFactory("key", STATES, start_state_of={"other": "begin"}.get, depth=self.job.depth)
         history = deepcopy(self.job.state_history)
         if act is not None:
             act(actions, history)
@@ -111,6 +123,7 @@ class Life:
             state_history=history,
             is_end=is_end,
             duration_ms=5,
+            child_id=f"child{self.job.step}",
             **outcome,
         )
         return self.happens(event)
@@ -133,6 +146,26 @@ class Life:
         tasks = [{"type": "greet", "params": {"n": n}, **spec} for n in range(count)]
         self.handler(lambda actions, _: actions.dispatch_parallel(tasks, "gather"))
         return list(self.job.tasks)
+
+    def runs(self, transitions: dict[str, str], **options: Any) -> str:
+        """The handler has another blueprint's job run; the child's id."""
+        self.handler(lambda actions, _: actions.run_blueprint("other", {"b": 2}, transitions, **options))
+        return list(self.job.children)[-1]
+
+    def calls(self, task_id: str, child_id: str) -> str:
+        """A task calls a skill; the child's id."""
+        new = NewChild(
+            id=child_id, blueprint="skill:tool", start_state="start", initial_data={}, key=f"key of {child_id}"
+        )
+        attempt = self.queue[task_id].attempt
+        self.happens(CallMade(at=self.now, task_id=task_id, attempt=attempt, new=new))
+        return child_id
+
+    def child_ends(self, child_id: str, status: str = "finished", **fields: Any) -> Step:
+        return self.happens(ChildEnded(at=self.now, child_id=child_id, status=status, **fields))
+
+    def checkpoint(self, task_id: str, doc: bytes) -> Step:
+        return self.happens(CheckpointTaken(at=self.now, task_id=task_id, doc=doc))
 
     def fails(self, message: str = "boom") -> Step:
         return self.happens(HandlerFailed(at=self.now, step=self.job.step, message=message))
