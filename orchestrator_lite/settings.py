@@ -1,18 +1,25 @@
-"""Settings of the server: arguments, else `ORCHESTRATOR_LITE_…` in the environment, else these defaults."""
+"""Settings of the server: arguments, else the environment (`ORCHESTRATOR_LITE_…`), else a file, else these defaults."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from orchestrator_lite._settings_file import ITSELF, settings_in
 
 
 class Settings(BaseSettings):
     """What can be set.
 
+    Each is also a flag of `serve` and `dev` (but secrets, which others would see there), a key of the config file and a
+    variable of the environment. The description of a field is its flag's help.
+
     Attributes:
+        config: A TOML file with settings; flags and environment win over it.
         store: `memory`, or `sqlite:///path` (three slashes: relative, four: absolute).
         durability: `power` (what was answered survives a power cut) or `process` (survives the death of the process).
         host: Address to listen on.
@@ -30,8 +37,11 @@ class Settings(BaseSettings):
         heartbeat_interval: Seconds between heartbeats that our workers are asked for.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ORCHESTRATOR_LITE_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ORCHESTRATOR_LITE_", extra="forbid", frozen=True, enable_decoding=False
+    )
 
+    config: Path | None = None
     store: str = "memory"
     durability: Literal["power", "process"] = "power"
     host: str = "127.0.0.1"
@@ -47,3 +57,42 @@ class Settings(BaseSettings):
     handler_time_limit: float = Field(default=30.0, gt=0)
     poll_hold: float = Field(default=30.0, gt=0, le=300)
     heartbeat_interval: float = Field(default=5.0, gt=0)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any, info: ValidationInfo) -> Any:
+        """Lists and tables out of the environment: JSON, or texts with commas between."""
+        kind = _container(cls.model_fields[info.field_name or ""].annotation)
+        if kind is None or not isinstance(value, str):
+            return value
+        if kind is dict or value.lstrip().startswith("["):
+            return json.loads(value)
+        return [part for text in value.split(",") if (part := text.strip())]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, else the environment, else the file that one of them names.
+
+        Raises:
+            SettingsFileError: There is something wrong with the file.
+        """
+        given, environment = init_settings(), env_settings()
+        path = given.get(ITSELF, environment.get(ITSELF))
+        in_file = settings_in(path, settings_cls.model_fields) if path else {}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, in_file)
+
+
+def _container(annotation: Any) -> type | None:
+    """Whether a setting takes many values: list or dict, else None."""
+    for kind in (annotation, *get_args(annotation)):
+        origin = get_origin(kind) or kind
+        if origin in (list, tuple, set, frozenset, dict):
+            return dict if origin is dict else list
+    return None

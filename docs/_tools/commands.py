@@ -10,6 +10,7 @@ import typer
 
 from docs._tools import settings
 from docs._tools.tables import table
+from orchestrator_lite._cli._options import variable_of
 from orchestrator_lite.settings import Settings
 
 APPS = {
@@ -68,7 +69,7 @@ def _placed(parameter: Any) -> str:
 def _row(parameter: Any, of_server: bool) -> tuple[str, str, str, str]:
     variables, default = _variables(parameter), _default(parameter)
     if of_server and _is_option(parameter) and (field := Settings.model_fields.get(parameter.name)):
-        variables = [settings.variable(parameter.name)]
+        variables = [variable_of(parameter.name)]
         default = "" if "default:" in (parameter.help or "") else settings.default(field)
     return _name(parameter), ", ".join(f"`{name}`" for name in variables), default, parameter.help or ""
 

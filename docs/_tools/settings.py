@@ -10,24 +10,25 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from docs._tools.tables import described, table
+from orchestrator_lite._cli._flags import flag_fields
+from orchestrator_lite._cli._options import flag_of, variable_of
 from orchestrator_lite.settings import Settings as ServerSettings
 
 BOUNDS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
 
 
 def settings_table() -> str:
-    """One row a setting: its name, the environment variable, type, default and what its docstring says."""
+    """One row a setting: its name and key in the config file, its flag, variable, type, default, and what it is."""
     texts = described(ServerSettings, griffe.DocstringSectionKind.attributes)
     rows = [
-        (f"`{name}`", f"`{variable(name)}`", _type(field), default(field), texts[name])
+        (f"`{name}`", _flag(name), f"`{variable_of(name)}`", _type(field), default(field), texts[name])
         for name, field in ServerSettings.model_fields.items()
     ]
-    return table(("setting", "environment", "type", "default", ""), rows)
+    return table(("setting", "flag", "environment", "type", "default", ""), rows)
 
 
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return f"{ServerSettings.model_config.get('env_prefix')}{name.upper()}"
+def _flag(name: str) -> str:
+    return f"`{flag_of(name)}`" if name in dict(flag_fields()) else "none"
 
 
 def default(field: FieldInfo) -> str:

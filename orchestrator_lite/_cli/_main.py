@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from avtomatika_client.protocol.errors import AvtomatikaError
+from orchestrator_lite._cli._flags import Given, with_settings
 
 app = typer.Typer(
     name="orchestrator-lite",
@@ -25,12 +26,10 @@ def _root() -> None:
 
 
 @app.command()
+@with_settings()
 def serve(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Python files that define blueprints.")],
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
-    store: Annotated[str | None, typer.Option(help="memory, or sqlite:///path.")] = None,
-    durability: Annotated[str | None, typer.Option(help="power: survives a power cut; process: kill -9.")] = None,
+    sources: Annotated[list[Path], typer.Argument(metavar="FILE", help="Python files that define blueprints.")],
+    given: Given,
 ) -> None:
     """Serve the blueprints of some files until stopped."""
     import asyncio
@@ -39,26 +38,32 @@ def serve(
     from orchestrator_lite._cli._options import settings_of
     from orchestrator_lite._cli._serve import serve_files
 
-    settings = settings_of({"host": host, "port": port, "store": store, "durability": durability})
+    settings = settings_of(given)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
-        runner.run(serve_files([str(file) for file in files], settings))
+        runner.run(serve_files([str(source) for source in sources], settings))
 
 
 @app.command()
+@with_settings(store="sqlite:///path, or memory; default: .orchestrator-lite/dev.db beside the file.")
 def dev(
-    files: Annotated[
+    sources: Annotated[
         list[Path], typer.Argument(metavar="FILE", help="Python files that define blueprints and workers.")
     ],
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
-    store: Annotated[
-        str | None, typer.Option(help="sqlite:///path, or memory; default: .orchestrator-lite/dev.db beside the file.")
-    ] = None,
+    given: Given,
 ) -> None:
     """Serve the blueprints and run the workers of some files, and reload them whenever they are saved."""
     from orchestrator_lite.dev.develop.command import run_dev
 
-    raise typer.Exit(run_dev([str(file) for file in files], host=host, port=port, store=store))
+    raise typer.Exit(run_dev([str(source) for source in sources], given))
+
+
+@app.command()
+@with_settings()
+def config(given: Given) -> None:
+    """Print every setting that `serve` would go by with these flags, and what sets it; secrets are masked."""
+    from orchestrator_lite._cli._config import config_lines
+
+    typer.echo("\n".join(config_lines(given)))
 
 
 @app.command()

@@ -176,7 +176,7 @@ def test_every_option_of_the_command_lines_is_in_the_reference(site):
     page = (site / "reference" / "commands.html").read_text(encoding="utf-8")
     for shown in (
         "orchestrator-lite serve",
-        "--durability",
+        "--durability {power,process}",
         "ORCHESTRATOR_LITE_PORT",
         "avtomatika-worker run",
         "--url",

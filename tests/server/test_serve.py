@@ -223,7 +223,23 @@ def test_a_setting_that_makes_no_sense_is_one_line(flow, arguments, words):
 
 
 def test_a_setting_of_the_environment_that_makes_no_sense_is_one_line(flow):
-    assert "handler_time_limit" in refused(flow, ORCHESTRATOR_LITE_HANDLER_TIME_LIMIT="soon")
+    assert "ORCHESTRATOR_LITE_HANDLER_TIME_LIMIT: " in refused(flow, ORCHESTRATOR_LITE_HANDLER_TIME_LIMIT="soon")
+
+
+def test_a_config_file_is_read_and_one_that_makes_no_sense_is_one_line(flow, tmp_path):
+    config = tmp_path / "lite.toml"
+    config.write_text(
+        f'port = 0\nstore = "sqlite:///{tmp_path / "lite.db"}"\nclient_token = "c-1"\nworker_token = "w-1"\n'
+    )
+    with serving(flow, "--config", config) as (_, url, lines):
+        assert httpx.get(f"{url}/api/v1/workers", headers={"X-Client-Token": "c-1"}, trust_env=False).status_code == 200
+        assert (tmp_path / "lite.db").exists()
+        assert "c-1" not in "".join(lines)
+    config.write_text('prot = 0\nclient_token = "c-1"\n')
+    assert (
+        refused(flow, "--config", config) == f"{config}: prot: there is no such setting; did you mean port?\n".strip()
+    )
+    assert "no-such.toml" in refused(flow, ORCHESTRATOR_LITE_CONFIG=str(tmp_path / "no-such.toml"))
 
 
 def test_the_store_of_a_running_server_is_refused_in_one_line(flow, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,16 +13,12 @@ class ServerOptions:
 
     Attributes:
         files: The files.
-        host: As given; None: the settings'.
-        port: Likewise.
-        store: Likewise; by default a database beside the first file.
+        given: Settings that were given as flags, by name.
         scratch: A folder that ends with the command.
     """
 
     files: list[str]
-    host: str | None
-    port: int | None
-    store: str | None
+    given: dict[str, Any]
     scratch: str
 
     def encode(self) -> str:

@@ -52,7 +52,7 @@ def main() -> None:
     show_logs()
     import_fresh(options.files)
     try:
-        settings = settings_of({"host": options.host, "port": options.port, "store": options.store})
+        settings = settings_of(options.given)
         site = _site(leash, options, settings)
         if site is None:
             return

@@ -9,7 +9,7 @@ tasks beside the new ones.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -21,15 +21,14 @@ from orchestrator_lite.dev.develop._spawn import head_start, spawn_both
 _NEEDED: Final = ("fast_filter", "fastapi", "obstore", "pydantic_settings", "uvicorn", "watchfiles")
 
 
-def run_dev(files: list[str], *, host: str | None = None, port: int | None = None, store: str | None = None) -> int:
+def run_dev(files: list[str], given: Mapping[str, object]) -> int:
     """Serve and work until SIGINT or SIGTERM; a second signal ends everything at once.
 
     Args:
         files: Python files with blueprints and workers.
-        host: Address; None: the settings'.
-        port: Port, 0 takes a free one; None: the settings'.
-        store: `sqlite:///path`, or `memory`, which lasts until the command ends; None: the environment's, else a
-            database in `.orchestrator-lite` beside the first file.
+        given: Settings by name, as they stood on the command line. Without a store there or in the environment or the
+            config file jobs are in a database in `.orchestrator-lite` beside the first file; `memory` lasts until the
+            command ends.
 
     Returns:
         The exit code.
@@ -43,7 +42,7 @@ def run_dev(files: list[str], *, host: str | None = None, port: int | None = Non
     _require()
     with tempfile.TemporaryDirectory(prefix="orchestrator-lite-dev-") as scratch:
         options = ServerOptions(
-            files=[str(Path(file).absolute()) for file in files], host=host, port=port, store=store, scratch=scratch
+            files=[str(Path(file).absolute()) for file in files], given=dict(given), scratch=scratch
         )
         spawned = spawn_both(options)
         from orchestrator_lite.dev.develop._signals import supervise
