@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator_lite.files._door import Door
 from orchestrator_lite.files._errors import FileClashError, FileMissingError, FilesError
 from orchestrator_lite.files._names import from_disk, on_disk
 from orchestrator_lite.files._staging import Staging
@@ -68,27 +69,24 @@ class Disk:
         """Take away what uploads left that did not end."""
         self._staging.close()
 
-    def publish(self, staged: str, job_id: str, name: str, now: float) -> Stored:
+    def publish(self, staged: str, job_id: str, name: str, now: float, door: Door) -> Stored:
         """Make a whole upload the job's file, at once and in place of an older one.
 
         Raises:
             FileClashError: A folder stands in its place, or a file in that of one of its folders.
+            FileMissingError: The job was forgotten meanwhile.
         """
         source = self._staging.folder / staged
         os.utime(source, (now, now))
         if self._durable:
             _sync(source)
         size = source.stat().st_size
-        for last in (False, False, True):
-            try:
-                with self._folder_for(job_id, name) as folder:
-                    self._move(source, folder, name)
-                break
-            except FileNotFoundError:  # a folder was taken away as empty while we were at it
-                if last:
-                    raise
+        with door.lock:
+            door.check()
+            folder = self._placed(source, job_id, name)
         if self._durable:
-            self._sync_folders(folder)
+            with suppress(FileNotFoundError):  # deleted again already
+                self._sync_folders(folder)
         return Stored(name, size, now)
 
     def discard(self, staged: str) -> None:
@@ -127,10 +125,37 @@ class Disk:
         return True
 
     def clear(self, job_id: str) -> None:
-        """Take all files of a job away."""
+        """Take all files of a job away; what the disk will not let go of is tried again next time.
+
+        Raises:
+            OSError: Some of them are still there.
+        """
         folder = self.root / JOBS / job_id
-        if self._is(folder, stat.S_ISDIR):
-            shutil.rmtree(folder, ignore_errors=True)
+        if not self._is(folder, stat.S_ISDIR):
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            folder.rmdir()
+
+    def wipe(self) -> None:
+        """Take the files of all jobs away.
+
+        Raises:
+            OSError: Some of them are still there.
+        """
+        for entry in list((self.root / JOBS).iterdir()):
+            self.clear(entry.name)
+
+    def _placed(self, source: Path, job_id: str, name: str) -> Path:
+        for last in (False, False, True):
+            try:
+                with self._folder_for(job_id, name) as folder:
+                    self._move(source, folder, name)
+                break
+            except FileNotFoundError:  # a folder was taken away as empty while we were at it
+                if last:
+                    raise
+        return folder
 
     def _walk(self, folder: Path, above: list[str]) -> Iterator[Stored]:
         if not self._is(folder, stat.S_ISDIR):

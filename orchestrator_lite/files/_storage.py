@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from orchestrator_lite.files import _links
 from orchestrator_lite.files._disk import KEY, Disk, Stored
+from orchestrator_lite.files._door import Door, Doors
 from orchestrator_lite.files._errors import FileMissingError, FilesError, LinkError
 from orchestrator_lite.files._names import checked
 from orchestrator_lite.files._spans import Span, parse_span
@@ -93,6 +94,7 @@ class Files:
         self._folder = None if folder is None else folder.absolute()
         self._eager = eager
         self._durable = durable and folder is not None
+        self._doors = Doors()
         self._lock = threading.Lock()
         self._ready: tuple[Disk, LocalStore] | None = None
         self._remove: weakref.finalize[..., Files] | None = None
@@ -133,16 +135,21 @@ class Files:
         Raises:
             FileNameError: No file can have that name.
             FileClashError: A folder stands in its place, or a file in that of one of its folders.
+            FileMissingError: The job was forgotten meanwhile.
             FilesFullError: There is no room.
             FilesError: The disk refuses for another reason.
         """
         name = checked(name)
+        with self._doors.entered(job_id) as door:
+            return await self._put(door, job_id, name, chunks)
+
+    async def _put(self, door: Door, job_id: str, name: str, chunks: AsyncIterable[bytes]) -> Stored:
         disk, store = await self._opened()
         staged = secrets.token_hex(16)
         try:
             await self._written(store, disk.staged(staged), chunks)
             now = self.clock.now()
-            return await self.run(lambda: disk.publish(staged, job_id, name, now))
+            return await self.run(lambda: disk.publish(staged, job_id, name, now, door))
         except BaseException:
             with suppress(FilesError):
                 await self.run(lambda: disk.discard(staged))
@@ -207,6 +214,38 @@ class Files:
     async def clear(self, job_id: str) -> None:
         """Take all files of a job away."""
         await self._do(lambda disk: disk.clear(job_id))
+
+    async def forget(self, *job_ids: str) -> None:
+        """Take all files of jobs away that are no more; uploads for them that are under way come to nothing.
+
+        Again, or for jobs that never had files, it does nothing. Call it before the jobs leave the store: if the
+        server dies between the two, they are still there to be forgotten again.
+
+        Raises:
+            FilesError: The disk refuses; what it has not let go of is taken away by the next call.
+        """
+        doors = [(job_id, self._doors.shut(job_id)) for job_id in job_ids]
+
+        def forget() -> None:
+            if not self._was_used():
+                return
+            disk = self._prepared()[0]
+            for job_id, door in doors:
+                with door.lock:
+                    disk.clear(job_id)
+
+        if doors and (self._folder is not None or self._ready is not None):
+            await self.run(forget)
+
+    async def wipe(self) -> None:
+        """Take the files of all jobs away, as `forget` does.
+
+        Raises:
+            FilesError: The disk refuses.
+        """
+        self._doors.shut_all()
+        if await self.run(self._was_used):
+            await self._do(lambda disk: disk.wipe())
 
     async def link(self, job_id: str, name: str, method: str, expires_in: int, base_url: str | None = None) -> str:
         """An absolute URL under which `method` is let in without a token for `expires_in` seconds.
@@ -282,7 +321,7 @@ class Files:
             return self._ready
 
     def _was_used(self) -> bool:
-        return self._folder is not None and (self._folder / KEY).exists()
+        return self._ready is not None or (self._folder is not None and (self._folder / KEY).exists())
 
     def _end(self) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ import pytest
 from orchestrator_lite.api.files import SILENCE
 from orchestrator_lite.files import FileClashError, FileMissingError, Files, _disk
 from orchestrator_lite.files._disk import Disk
+from orchestrator_lite.files._door import Door
 from tests._support.house import House, serving, until
 from tests.conftest import run
 from tests.server.flows import greet
@@ -295,7 +296,7 @@ def test_where_case_does_not_matter_no_file_takes_anothers_place(tmp_path, monke
     disk = Disk(tmp_path, durable=True)
     disk._ignores_case = True
     (tmp_path / disk.staged("u")).write_bytes(b"1")
-    disk.publish("u", "job", "In/A", 1.0)
+    disk.publish("u", "job", "In/A", 1.0, Door())
     assert [(file.name, file.size, file.modified_at) for file in disk.listed("job")] == [("In/A", 1, 1.0)]
     assert disk.located("job", "In/A") == "jobs/job/In/A"
     (tmp_path / "jobs" / "job" / "in").symlink_to("In")
@@ -307,7 +308,7 @@ def test_where_case_does_not_matter_no_file_takes_anothers_place(tmp_path, monke
     for name in ("in/b", "In/a"):
         (tmp_path / disk.staged("u")).write_bytes(b"2")
         with pytest.raises(FileClashError, match="by case alone"):
-            disk.publish("u", "job", name, 2.0)
+            disk.publish("u", "job", name, 2.0, Door())
 
 
 def test_a_damaged_key_is_told_with_the_way_out(tmp_path):
