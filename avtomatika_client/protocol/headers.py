@@ -40,6 +40,21 @@ FILES: Final = "files"
 HOLD: Final = "hold"
 """A job created with `"hold": true` waits for `POST /jobs/{id}/release`."""
 
+DELAY: Final = "delay"
+"""A job created with `"delay": seconds` starts that much later."""
+
+PRIORITY: Final = "priority"
+"""A job created with `"priority": n` has the priorities of its tasks raised by n."""
+
+SUBMIT_MANY: Final = "submit_many"
+"""`POST /jobs:submit` creates many jobs and answers with a result for each."""
+
+VIEWS: Final = "views"
+"""`GET /jobs/{id}` takes `?view=compact` and `?fields=a,b`."""
+
+FILTERS: Final = "filters"
+"""`GET /jobs` takes several statuses, `?created_after=` and `?created_before=`."""
+
 DEV_CLIENT_TOKEN: Final = "dev-client-token"  # noqa: S105
 DEV_WORKER_TOKEN: Final = "dev-worker-token"  # noqa: S105
 DEFAULT_URL: Final = "http://127.0.0.1:8080"

@@ -55,6 +55,28 @@ class JobAccepted(Received):
     job_id: str
 
 
+class JobResult(Received):
+    """What became of one of many creations.
+
+    Attributes:
+        status: `accepted` or `error`.
+        job_id: The new job's id.
+        code: Of an error: the HTTP status a creation by itself would have had.
+        error: What was wrong.
+    """
+
+    status: str
+    job_id: str | None = None
+    code: int | None = None
+    error: str | None = None
+
+
+class JobsSubmitted(Received):
+    """Answer to a creation of many jobs: their results, in the order of the request."""
+
+    results: list[JobResult]
+
+
 class Job(Received):
     """A job's state as `GET /jobs/{id}` gives it; only `id` is in every release.
 

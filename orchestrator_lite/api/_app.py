@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.routing import Match
 
 from avtomatika_client._version import __version__
-from orchestrator_lite.api import files, jobs, public, workers
+from orchestrator_lite.api import creation, files, jobs, public, workers
 from orchestrator_lite.api._front import App, Front
 from orchestrator_lite.api._http import install_errors
 from orchestrator_lite.api._site import Site
@@ -27,8 +27,9 @@ def application() -> FastAPI:
         redirect_slashes=False,
     )
     # the routes themselves, not routers in routers: every level between costs a request time
-    app.router.routes.extend([*jobs.creation.routes, *workers.router.routes, *jobs.router.routes])
-    app.router.routes.extend([*public.router.routes, *files.router.routes])
+    app.router.routes.extend([*creation.creation.routes, *workers.router.routes, *jobs.router.routes])
+    app.router.routes.extend([*creation.router.routes, *public.router.routes, *files.router.routes])
+    app.router.routes.extend(creation.last.routes)
     app.router.add_websocket_route("/_worker/ws/{worker_id}", channel)
     app.router.add_websocket_route("/_worker/ws", channel)
     install_errors(app)
@@ -44,7 +45,7 @@ def collides(path: str) -> bool:
     """Whether a POST to `path` is served by a fixed route."""
     app = application()
     scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": [], "app": app}
-    fixed = [route for route in app.router.routes if not isinstance(route, jobs.BlueprintRoute)]
+    fixed = [route for route in app.router.routes if not isinstance(route, creation.BlueprintRoute)]
     return any(
-        route.matches(scope)[0] is Match.FULL for route in fixed if getattr(route, "path", None) != jobs.CATCH_ALL
+        route.matches(scope)[0] is Match.FULL for route in fixed if getattr(route, "path", None) != creation.CATCH_ALL
     )

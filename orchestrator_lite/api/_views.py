@@ -24,6 +24,9 @@ def full(live: Live, progress: float | None, message: str | None) -> dict[str, A
         "current_state": job.current_state,
         "status": job.status,
         "held": job.is_held,
+        "starts_at": job.starts_at,
+        "priority": job.priority,
+        "max_transitions": job.max_transitions,
         "initial_data": job.initial_data,
         "state_history": job.state_history,
         "result": job.result,
@@ -50,7 +53,36 @@ def full(live: Live, progress: float | None, message: str | None) -> dict[str, A
     return view
 
 
-def compact(job: ListedJob) -> dict[str, Any]:
+def compact(job: Job) -> dict[str, Any]:
+    """A job as release 1.0b30 shows it; there `result` is what was left under the end state's name, else left last.
+
+    Of a job that left nothing it is what the job returned, which the releases do not show at all.
+    """
+    view: dict[str, Any] = {
+        "id": job.id,
+        "blueprint_name": job.blueprint,
+        "status": job.status,
+        "step": job.step,
+    }
+    if job.max_transitions is not None:
+        view["max_transitions"] = job.max_transitions
+    if not job.is_final:
+        return view
+    left = job.state_history
+    if left:
+        view["result"] = left[job.current_state] if job.current_state in left else left[next(reversed(left))]
+    elif job.result is not None:
+        view["result"] = job.result
+    return view
+
+
+def only(view: dict[str, Any], fields: str) -> dict[str, Any]:
+    """The fields that are named, separated by commas, and `id`; a name that is none is passed over."""
+    named = {"id", *(name.strip() for name in fields.split(","))}
+    return {key: value for key, value in view.items() if key in named}
+
+
+def listed(job: ListedJob) -> dict[str, Any]:
     """A job in a list: the keys of the full state that are there without reading it."""
     return {"id": job.id, "blueprint_name": job.blueprint, "status": job.status, "created_at": job.created_at}
 

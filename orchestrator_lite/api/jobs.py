@@ -2,158 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
-
 from fastapi import APIRouter, Request
-from pydantic import Field
 from pydantic_core import from_json
 from starlette.responses import Response
-from starlette.routing import Match
-from starlette.types import Scope
 
 from avtomatika_client.protocol import headers
-from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.files import JobReleased
-from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job, JobAccepted
+from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job
 from orchestrator_lite.api import _views
 from orchestrator_lite.api._http import (
     ApiError,
     DirectRoute,
     answer,
-    checked,
     core_of,
-    read_object,
     until_gone,
 )
-from orchestrator_lite.api._site import site_of
-from orchestrator_lite.engine.json_values import copied
+from orchestrator_lite.api._listing import read_query
 from orchestrator_lite.engine.state import Client
 from orchestrator_lite.runtime.jobs import Live
 
 LONGEST_WAIT = 60.0
 """Seconds one `?wait=` holds at most."""
 
-LONGEST_PAGE = 500
-"""Jobs one page of a list holds at most."""
-
-CATCH_ALL = "/api/{path:path}"
-"""Where a POST to no blueprint ends."""
-
 _UNKNOWN = "Job not found"
 _ENDED = "Job not found or already terminal."
-_BODY_KEYS = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
 
 
-Status: TypeAlias = Literal[
-    "pending",
-    "running",
-    "waiting_for_worker",
-    "waiting_for_human",
-    "waiting_for_parallel_tasks",
-    "finished",
-    "failed",
-    "error",
-    "quarantined",
-    "cancelled",
-]
-"""What a list can be narrowed to: the statuses of the releases."""
-
-
-class CreateBody(Received):
-    """Body of a creation, read tolerantly: keys of later releases are passed over."""
-
-    initial_data: dict[str, Any] = Field(default_factory=dict)
-    webhook_url: str | None = Field(default=None, max_length=2048, pattern=r"^https?://")
-    dispatch_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86_400, allow_inf_nan=False)
-    result_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86_400, allow_inf_nan=False)
-    hold: bool = Field(default=False, strict=True)
-
-
-class ListQuery(Received):
-    """Query of a list; `offset` is the official servers' way to the next page."""
-
-    limit: int = Field(default=50, ge=1)
-    status: Status | None = None
-    blueprint: str | None = Field(default=None, min_length=1, max_length=256)
-    cursor: str | None = Field(default=None, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-    offset: int = Field(default=0, ge=0, le=2**62)
-
-
-class BlueprintRoute(DirectRoute):
-    """Creation of jobs: one route for all blueprints, which may come and go while the server runs."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """A POST to the endpoint of a blueprint, and nothing else."""
-        if scope["type"] != "http" or scope["method"] != "POST":
-            return Match.NONE, {}
-        if site_of(scope).blueprints.at(scope["path"]) is None:
-            return Match.NONE, {}
-        return Match.FULL, {"endpoint": self.endpoint, "path_params": {}}
-
-
-creation = APIRouter(route_class=BlueprintRoute, tags=["jobs"])
 router = APIRouter(route_class=DirectRoute, tags=["jobs"])
-
-
-@creation.post("/api/{api_version}/{endpoint:path}", status_code=202, responses={202: {"model": JobAccepted}})
-async def create(request: Request) -> Response:
-    """Create a job of the blueprint behind this endpoint; it is stored when the answer leaves."""
-    core = core_of(request)
-    blueprint = core.blueprints.at(request.scope["path"])
-    if blueprint is None:
-        raise ApiError(404, _no_blueprint(request))
-    body = _whole(await read_object(request))
-    read = checked(CreateBody, body)
-    job = await core.create(
-        blueprint,
-        _client(request),
-        {
-            "initial_data": copied(read.initial_data),
-            "webhook_url": read.webhook_url,
-            "dispatch_timeout": read.dispatch_timeout,
-            "result_timeout": read.result_timeout,
-            "tracing_context": _tracing(request),
-            "hold": "held" if read.hold else None,
-        },
-    )
-    return answer({"status": "accepted", "job_id": job.id}, 202)
 
 
 @router.get("/api/{api_version}/jobs", responses={200: {"model": list[Job]}})
 @router.get("/api/jobs", include_in_schema=False)
 async def listed(request: Request) -> Response:
-    """The client's own jobs, newest first: an array, as officially, of compact jobs.
+    """The client's own jobs, newest first: an array, as officially, of what tells them apart.
 
-    While there are more, the header `X-Next-Cursor` holds what `?cursor=` continues with.
+    `?status=`, `?blueprint=`, `?created_after=` and `?created_before=` narrow it. While there are more, the header
+    `X-Next-Cursor` holds what `?cursor=` continues with.
     """
-    asked = checked(ListQuery, dict(request.query_params))
-    limit = min(asked.limit, LONGEST_PAGE)
-    found = await core_of(request).jobs(
-        _client(request),
-        status=asked.status,
-        blueprint=asked.blueprint,
-        before=asked.cursor,
-        limit=limit + 1,
-        offset=asked.offset,
-    )
-    reply = answer([_views.compact(job) for job in found[:limit]])
-    if len(found) > limit:
-        reply.headers[headers.NEXT_CURSOR] = found[limit - 1].id
+    asked = read_query(request)
+    found = await core_of(request).jobs(_client(request), limit=asked.page + 1, **asked.narrowed)
+    reply = answer([_views.listed(job) for job in found[: asked.page]])
+    if len(found) > asked.page:
+        reply.headers[headers.NEXT_CURSOR] = found[asked.page - 1].id
     return reply
 
 
 @router.get("/api/{api_version}/jobs/{job_id}", responses={200: {"model": Job}})
 @router.get("/api/jobs/{job_id}", include_in_schema=False)
 async def get(request: Request) -> Response:
-    """A job's full state; `?wait=seconds` answers when it has ended, or after that time."""
+    """A job's full state; `?wait=seconds` answers when it has ended, or after that time.
+
+    `?view=compact` gives what release 1.0b30 gives, `?fields=a,b` these fields and `id`.
+    """
     core, job_id = core_of(request), request.path_params["job_id"]
     await _owned(request)
-    seconds = _wait_seconds(request)
+    seconds, view = _wait_seconds(request), _view(request)
     if seconds > 0:
         async with until_gone(request) as gone:
             await core.wait(job_id, seconds, gone)
     live = await _owned(request)
-    return answer(_views.full(live, *core.progress(live)))
+    shown = _views.compact(live.job) if view == "compact" else _views.full(live, *core.progress(live))
+    fields = request.query_params.get("fields")
+    return answer(_views.only(shown, fields) if fields else shown)
 
 
 @router.post("/api/{api_version}/jobs/{job_id}/cancel", responses={200: {"model": CancelReply}})
@@ -164,7 +74,9 @@ async def cancel(request: Request) -> Response:
     if live.job.is_final:
         raise ApiError(404, _ENDED)
     applied = await core_of(request).cancel(live.job.id)
-    sent = applied is not None and applied.sent
+    if applied is None or (applied.job.is_final and applied.job.status != "cancelled"):
+        raise ApiError(404, _ENDED)
+    sent = applied.sent
     return answer({"status": "cancellation_request_sent" if sent else "cancellation_request_accepted"})
 
 
@@ -211,16 +123,6 @@ async def workers(request: Request) -> Response:
     )
 
 
-@router.post(CATCH_ALL, include_in_schema=False)
-async def unknown(request: Request) -> Response:
-    """A POST to no blueprint."""
-    raise ApiError(404, _no_blueprint(request))
-
-
-def _no_blueprint(request: Request) -> str:
-    return f"No blueprint is served at {request.scope['path']}"
-
-
 def _client(request: Request) -> Client:
     client: Client = request.scope["client_identity"]
     return client
@@ -233,15 +135,11 @@ async def _owned(request: Request, unknown_text: str = _UNKNOWN) -> Live:
     return live
 
 
-def _whole(body: dict[str, Any]) -> dict[str, Any]:
-    """Releases 1.0b9-1.0b13 take a body without any known key as the initial data itself."""
-    whole = body and not body.keys() & _BODY_KEYS and body.keys() != {"hold"}
-    return {"initial_data": body} if whole else body
-
-
-def _tracing(request: Request) -> dict[str, str]:
-    trace = request.headers.get("traceparent")
-    return {} if trace is None else {"traceparent": trace}
+def _view(request: Request) -> str:
+    view = request.query_params.get("view", "full")
+    if view not in {"full", "compact"}:
+        raise ApiError(400, "view: must be full or compact")
+    return view
 
 
 def _wait_seconds(request: Request) -> float:

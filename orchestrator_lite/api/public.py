@@ -12,7 +12,10 @@ from orchestrator_lite.api._http import DirectRoute, answer
 
 router = APIRouter(route_class=DirectRoute, tags=["public"])
 
-FEATURES = [headers.LEASES, headers.WAIT, headers.DRAINING, headers.BATCH, headers.FILES, headers.HOLD]
+FEATURES = [
+    *(headers.LEASES, headers.WAIT, headers.DRAINING, headers.BATCH, headers.FILES, headers.HOLD),
+    *(headers.DELAY, headers.PRIORITY, headers.SUBMIT_MANY, headers.VIEWS, headers.FILTERS),
+]
 
 
 @router.get("/_public/status", responses={200: {"model": ServerStatus}})

@@ -19,12 +19,15 @@ RESULT_TIMER = "result"
 
 HOLD_TIMER = "hold"
 
+DELAY_TIMER = "delay"
+
 
 def enter(step: Step, state: str, at: float, *, duration_ms: int | None = None) -> None:
     """Leave the current state for `state`; its handler is owed."""
     job = step.job
-    if job.step >= MAX_TRANSITIONS:
-        fail(step, "failed", at, code="TRANSITION_LIMIT", message=f"more than {MAX_TRANSITIONS} transitions")
+    limit = MAX_TRANSITIONS if job.max_transitions is None else job.max_transitions
+    if job.step >= limit:
+        fail(step, "failed", at, code="TRANSITION_LIMIT", message=f"more than {limit} transitions")
         return
     step.note("state_finished", at, previous_state=job.current_state, next_state=state, duration_ms=duration_ms)
     step.update(current_state=state, status="running", step=job.step + 1, retry_count=0)
@@ -48,6 +51,8 @@ def end(step: Step, status: str, at: float, *, result: Any = None, **noted: Any)
         step.clear_timers.append(HOLD_TIMER)
     step.drop_checkpoints += [task_id for task_id, task in job.tasks.items() if task.checkpointed]
     _children.call_off(step, at)
+    if job.is_delayed:
+        step.clear_timers.append(DELAY_TIMER)
     error = None if status == "finished" else job.error  # a failure that a transition made good is none any more
     step.update(status=status, result=result, error=error, tasks={})
     step.note("job_completed", at, error=step.job.error, **noted)

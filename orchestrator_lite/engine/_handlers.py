@@ -9,17 +9,21 @@ from orchestrator_lite.engine.step import Step
 
 
 def created(step: Step, event: Created) -> None:
-    """The job exists; its start state's handler is owed, at once or when it is released."""
+    """The job exists; its start state's handler is owed: at once, when it is released, when its time has come."""
     job = step.job
     step.note("job_created", event.at, state=job.status)
     if job.result_deadline is not None:
         step.set_timers[_ending.RESULT_TIMER] = job.result_deadline
-    if not job.is_held:
+    if job.is_runnable:
         step.note("state_started", event.at)
         return
-    step.note("worker_event:held", event.at)
-    if job.dispatch_timeout is not None:
-        step.set_timers[_ending.HOLD_TIMER] = job.created_at + job.dispatch_timeout
+    if job.starts_at is not None:
+        step.note("worker_event:delayed", event.at, starts_at=job.starts_at)
+        step.set_timers[_ending.DELAY_TIMER] = job.starts_at
+    if job.is_held:
+        step.note("worker_event:held", event.at)
+        if job.dispatch_timeout is not None:
+            step.set_timers[_ending.HOLD_TIMER] = (job.starts_at or job.created_at) + job.dispatch_timeout
 
 
 def released(step: Step, event: Released) -> None:
@@ -29,7 +33,8 @@ def released(step: Step, event: Released) -> None:
     step.clear_timers.append(_ending.HOLD_TIMER)
     step.update(hold="released")
     step.note("worker_event:released", event.at)
-    step.note("state_started", event.at)
+    if step.job.is_runnable:
+        step.note("state_started", event.at)
 
 
 def done(step: Step, event: HandlerDone) -> None:

@@ -54,6 +54,8 @@ def keep(step: Step, task_id: str, task: Task) -> None:
 
 def _add(step: Step, spec: TaskSpec, event: HandlerDone) -> None:
     job = step.job
+    if job.priority:
+        spec = replace(spec, priority=spec.priority + job.priority)
     task_id = f"{job.id}-{job.tasks_made + 1}"
     step.update(tasks_made=job.tasks_made + 1, last_task=(task_id, spec))
     deadline = None if spec.result_timeout_seconds is None else event.at + spec.result_timeout_seconds

@@ -22,6 +22,8 @@ def fired(step: Step, event: TimerFired) -> None:
             _overdue(step, event, task_id)
         case "result":
             _time_out(step, event, "The job's result did not come in time (result timeout).")
+        case "delay":
+            _start(step, event)
         case "hold":
             _held_too_long(step, event)
 
@@ -38,6 +40,15 @@ def _dispatch_timeout(step: Step, event: TimerFired, task_id: str) -> None:
     if task_id not in step.job.tasks or standing is None or standing.leased:
         return
     _time_out(step, event, "Worker task timed out while waiting in queue (dispatch timeout).")
+
+
+def _start(step: Step, event: TimerFired) -> None:
+    """The time of a delayed job has come; one that is held goes on waiting for its release."""
+    if not step.job.is_delayed:
+        return
+    step.update(starts_at=None)
+    if step.job.is_runnable:
+        step.note("state_started", event.at)
 
 
 def _held_too_long(step: Step, event: TimerFired) -> None:

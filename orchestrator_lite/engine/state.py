@@ -127,6 +127,9 @@ class Job:
         parent: What has begun it; None: a client.
         depth: How many jobs are above it.
         children: Jobs it has begun that have not ended, by id.
+        starts_at: UTC seconds before which it does not start; None: it was not delayed, or its time has come.
+        priority: What the priorities of its tasks are raised by.
+        max_transitions: States it may enter, where fewer than others.
     """
 
     id: str
@@ -160,6 +163,9 @@ class Job:
     parent: Parent | None = None
     depth: int = 0
     children: dict[str, Child] = field(default_factory=dict)
+    starts_at: float | None = None
+    priority: float = 0.0
+    max_transitions: int | None = None
 
     @property
     def is_final(self) -> bool:
@@ -169,12 +175,17 @@ class Job:
     @property
     def is_runnable(self) -> bool:
         """Whether it is owed a run of its current state's handler."""
-        return self.status in RUNNABLE and self.hold != "held"
+        return self.status in RUNNABLE and self.hold != "held" and self.starts_at is None
 
     @property
     def is_held(self) -> bool:
         """Whether it waits to be released before it starts."""
         return self.hold == "held" and not self.is_final
+
+    @property
+    def is_delayed(self) -> bool:
+        """Whether it waits for its time to start."""
+        return self.starts_at is not None and not self.is_final
 
     @property
     def result_deadline(self) -> float | None:

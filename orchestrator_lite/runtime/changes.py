@@ -58,7 +58,7 @@ class Draft:
         if not self.job.is_runnable:
             return False
         base = self.base.job
-        return self.base.version == 0 or self.job.step != base.step or base.is_held
+        return self.base.version == 0 or self.job.step != base.step or base.is_held or base.is_delayed
 
     @property
     def dropped(self) -> list[Taken]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -123,12 +123,15 @@ class Core:
         Args:
             blueprint: What it runs.
             client: Who it belongs to.
-            body: `initial_data`, `webhook_url`, `dispatch_timeout`, `result_timeout`, `tracing_context`, `hold`.
+            body: `initial_data`, `webhook_url`, `dispatch_timeout`, `result_timeout`, `tracing_context`, `hold`,
+                `priority`, `max_transitions`, `delay` (seconds).
 
         Raises:
             StoreUnavailable: It could not be stored.
         """
         now = self.clock.now()
+        fields = dict(body)
+        delay = fields.pop("delay", None)
         job = Job(
             id=new_id(now),
             blueprint=blueprint.name,
@@ -136,7 +139,8 @@ class Core:
             created_at=now,
             updated_at=now,
             current_state=blueprint.start_state or "",
-            **body,
+            starts_at=None if delay is None else now + delay,
+            **fields,
         )
         await self._runner.create(job)
         return job
@@ -158,14 +162,15 @@ class Core:
         self,
         client: Client,
         *,
-        status: str | None = None,
+        status: Collection[str] | None = None,
         blueprint: str | None = None,
         before: str | None = None,
         limit: int = 50,
         offset: int = 0,
+        after: str | None = None,
     ) -> list[ListedJob]:
         """A client's jobs, newest first; the arguments are those of `Store.jobs_of`."""
-        return await self.store.jobs_of(client.name, status, blueprint, before, limit, offset)
+        return await self.store.jobs_of(client.name, status, blueprint, before, limit, offset, after)
 
     async def wait(self, job_id: str, seconds: float, gone: asyncio.Future[Any]) -> None:
         """Wait until a job has ended, the time is up, or the client has gone."""
@@ -232,12 +237,17 @@ class Core:
 
 def new_id(now: float) -> str:
     """A UUIDv7: it grows with time, so that new rows are appended."""
-    stamp = int(now * 1000).to_bytes(6, "big")
     noise = bytearray(secrets.token_bytes(10))
     noise[0] = 0x70 | (noise[0] & 0x0F)
     noise[2] = 0x80 | (noise[2] & 0x3F)
-    text = (stamp + bytes(noise)).hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = noise.hex()
+    return f"{first_id(now)}-{text[:4]}-{text[4:8]}-{text[8:]}"
+
+
+def first_id(at: float) -> str:
+    """What no id of that time or later is below: ids tell their time in thousandths of a second."""
+    text = int(at * 1000).to_bytes(6, "big").hex()
+    return f"{text[:8]}-{text[8:]}"
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -17,8 +17,8 @@ class Explanation:
     """What a job waits for.
 
     Attributes:
-        reason: `ended`, `no_blueprint`, `held`, `handler`, `no_worker`, `workers_busy`, `retry`, `leased`, `cancelling`
-            or `waiting`.
+        reason: `ended`, `no_blueprint`, `held`, `delayed`, `handler`, `no_worker`, `workers_busy`, `retry`, `leased`,
+            `cancelling` or `waiting`.
         sentence: The same for people.
         details: What the sentence speaks of, by name.
     """
@@ -46,6 +46,12 @@ def explain(live: Live, *, known: bool, workers: Collection[Worker], leases: Lea
         return Explanation(reason="no_blueprint", sentence=f"{who} waits: its blueprint is not loaded")
     if job.is_held:
         return Explanation(reason="held", sentence=f"{who} is held until it is released")
+    if job.starts_at is not None:
+        return Explanation(
+            reason="delayed",
+            sentence=f"{who} starts in {max(0.0, job.starts_at - now):.0f} s, as its delay says",
+            details={"starts_at": job.starts_at},
+        )
     if job.is_runnable:
         return Explanation(
             reason="handler",

@@ -248,21 +248,23 @@ class Store(Protocol):
     async def jobs_of(
         self,
         client: str,
-        status: str | None = None,
+        status: str | Collection[str] | None = None,
         blueprint: str | None = None,
         before: str | None = None,
         limit: int = 50,
         offset: int = 0,
+        after: str | None = None,
     ) -> list[ListedJob]:
         """A client's jobs, newest (highest id) first.
 
         Args:
             client: Whose jobs.
-            status: Only those with this status.
+            status: Only those with this status, or one of these.
             blueprint: Only those of this blueprint.
             before: Only those below this id.
             limit: How many at most.
             offset: How many of those to pass over first.
+            after: Only those at or above this id.
         """
 
     async def events_after(self, job_id: str, seq: int = 0, limit: int = 10_000) -> list[EventRow]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from orchestrator_lite.store import _tasks
 from orchestrator_lite.store._interface import (
     Change,
@@ -50,19 +52,26 @@ def commit(tx: Transaction, change: Change) -> None:
 def jobs_of(
     tx: Transaction,
     client: str,
-    status: str | None,
+    statuses: Collection[str] | None,
     blueprint: str | None,
     before: str | None,
     limit: int,
     offset: int,
+    after: str | None,
 ) -> list[ListedJob]:
     """Verb `jobs_of`."""
     # Without statistics SQLite cannot tell which index is the narrower one.
-    index = "jobs_of_client" if status is None else "jobs_in_status"
-    wanted = {"client = ?": client, "status = ?": status, "blueprint = ?": blueprint, "id < ?": before}
+    index = "jobs_of_client" if statuses is None else "jobs_in_status"
+    wanted = {"client = ?": client, "blueprint = ?": blueprint, "id < ?": before, "id >= ?": after}
     given = {test: value for test, value in wanted.items() if value is not None}
-    query = f"{_LISTED} INDEXED BY {index} WHERE {' AND '.join(given)} ORDER BY id DESC LIMIT ? OFFSET ?"
-    return [ListedJob(*row) for row in tx.read(query, (*given.values(), max(limit, 0), max(offset, 0)))]
+    each = [{**given, "status = ?": status} for status in dict.fromkeys(statuses)] if statuses is not None else [given]
+    if not each:
+        return []
+    # One part a status: each comes from its index in order, and SQLite merges them without sorting.
+    parts = [f"{_LISTED} INDEXED BY {index} WHERE {' AND '.join(tests)}" for tests in each]
+    query = f"{' UNION ALL '.join(parts)} ORDER BY id DESC LIMIT ? OFFSET ?"
+    values = [value for tests in each for value in tests.values()]
+    return [ListedJob(*row) for row in tx.read(query, (*values, max(limit, 0), max(offset, 0)))]
 
 
 def events_after(tx: Transaction, job_id: str, seq: int, limit: int) -> list[EventRow]:

@@ -180,14 +180,16 @@ class SqliteStore:
     async def jobs_of(
         self,
         client: str,
-        status: str | None = None,
+        status: str | Collection[str] | None = None,
         blueprint: str | None = None,
         before: str | None = None,
         limit: int = 50,
         offset: int = 0,
+        after: str | None = None,
     ) -> list[ListedJob]:
         """See `Store.jobs_of`."""
-        return await self._do(_jobs.jobs_of, client, status, blueprint, before, limit, offset)
+        statuses = [status] if isinstance(status, str) else status
+        return await self._do(_jobs.jobs_of, client, statuses, blueprint, before, limit, offset, after)
 
     async def events_after(self, job_id: str, seq: int = 0, limit: int = 10_000) -> list[EventRow]:
         """See `Store.events_after`."""

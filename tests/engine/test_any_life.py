@@ -21,6 +21,7 @@ SECONDS = st.none() | st.sampled_from([0.5, 60.0])
 DATA = st.none() | st.integers() | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2)
 SELDOM = st.sampled_from([False] * 8 + [True])
 """For what ends most lives early, or changes nothing."""
+DELAY = st.sampled_from([None, None, 5.0])
 PICK = st.integers(min_value=0, max_value=7)
 
 
@@ -29,9 +30,9 @@ class AnyLife(RuleBasedStateMachine):
         super().__init__()
         self.begin()
 
-    @initialize(hold=st.sampled_from([None, None, "held"]))
-    def begin(self, hold: str | None = None) -> None:
-        self.life = Life(dispatch_timeout=30, hold=hold)
+    @initialize(hold=st.sampled_from([None, None, "held"]), delay=DELAY)
+    def begin(self, hold: str | None = None, delay: float | None = None) -> None:
+        self.life = Life(dispatch_timeout=30, hold=hold, starts_at=None if delay is None else 1_000_000.0 + delay)
         self.spent: dict[str, bool] = {}
         self.ended: tuple[str, Any, Any] | None = None
         self.done: dict[str, int] = {}
@@ -157,9 +158,9 @@ class AnyLife(RuleBasedStateMachine):
             self.life.fire(name)
 
     @precondition(lambda self: self.ended is not None and len(self.life.events) > 12)
-    @rule(hold=st.sampled_from([None, "held"]))
-    def another_life_begins(self, hold: str | None) -> None:
-        self.begin(hold)
+    @rule(hold=st.sampled_from([None, "held"]), delay=DELAY)
+    def another_life_begins(self, hold: str | None, delay: float | None) -> None:
+        self.begin(hold, delay)
 
     @invariant()
     def an_end_is_an_end(self) -> None:
@@ -190,9 +191,10 @@ class AnyLife(RuleBasedStateMachine):
     @invariant()
     def a_waiting_job_has_something_to_wait_for(self) -> None:
         job = self.life.job
-        if job.is_final or job.is_runnable or job.is_held:
+        if job.is_final or job.is_runnable or job.is_held or job.is_delayed:
             assert not self.life.queue
             assert job.is_held == ("hold" in self.life.timers)
+            assert job.is_delayed == ("delay" in self.life.timers)
             return
         awaited = {task_id for task_id, task in job.tasks.items() if not task.dropped}
         assert awaited, "nobody would ever move it again"
@@ -214,9 +216,9 @@ class AnyLife(RuleBasedStateMachine):
                 assert f"dispatch:{task_id}" in self.life.timers
 
     @invariant()
-    def a_held_job_has_not_begun(self) -> None:
+    def a_held_or_delayed_job_has_not_begun(self) -> None:
         job = self.life.job
-        if job.hold == "held":
+        if job.hold == "held" or job.starts_at is not None:
             assert not job.is_runnable
             assert (job.step, job.tasks_made) == (1, 0)
             assert "state_started" not in self.life.types

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from avtomatika_client.protocol.jobs import JobStatus
-from orchestrator_lite.api.jobs import LONGEST_PAGE, Status
+from orchestrator_lite.api._listing import LONGEST_PAGE, Status
 from orchestrator_lite.store import Change, JobRow, SqliteStore
+from tests._support.clocks import JumpingClock
 from tests._support.house import House, serving
 from tests.conftest import run
 from tests.server.flows import bare, greet
@@ -148,9 +150,9 @@ def test_a_page_is_never_longer_than_the_server_allows():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("limit", value) for value in ("0", "-1", "x", "", "1.5", "9" * 5000)),
-        *(("offset", value) for value in ("-1", "x", str(2**63))),
-        *(("status", value) for value in ("done", "")),
+        *(("status", value) for value in ("done", "", "finished,", "finished,done")),
+        *(("created_after", value) for value in ("", "x", "-1", "nan", "inf", "1e300", "2026-13-01", "T")),
+        *(("created_before", value) for value in ("yesterday", "9999-12-31T23:59:59")),
         *(("cursor", value) for value in ("", "x", "' OR 1=1", "0" * 36)),
         *(("blueprint", value) for value in ("", "b" * 300)),
     ],
@@ -162,6 +164,59 @@ def test_a_bad_value_is_a_400_that_names_its_field(name, value):
             assert reply.status_code == 400, reply.text
             assert reply.json()["error"].startswith(f"{name}: ")
             assert len(reply.json()["error"]) < 300
+
+    run(body())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("limit", value) for value in ("0", "-1", "x", "", "1.5", "9" * 5000)),
+        *(("offset", value) for value in ("-1", "x", str(2**63))),
+    ],
+)
+def test_a_bad_limit_or_offset_is_refused_in_the_words_of_the_releases(name, value):
+    async def body():
+        async with serving(greet()) as house:
+            reply = await house.api("GET", "/jobs", params={name: value})
+            assert (reply.status_code, reply.json()) == (400, {"error": "Invalid limit/offset parameter"})
+
+    run(body())
+
+
+def test_several_statuses_are_asked_for_at_once():
+    async def body():
+        async with serving(greet()) as house:
+            waiting = await house.create("/jobs/greet")
+            gone = await house.create("/jobs/greet")
+            delayed = await house.create("/jobs/greet", delay=60)
+            await house.cancel(gone)
+            for params in ({"status": "cancelled,pending"}, {"status": ["pending", "cancelled"]}):
+                assert await ids(house, **params) == [delayed, gone]
+            assert await ids(house, status="waiting_for_worker,failed") == [waiting]
+            assert await ids(house, status="cancelled,pending", limit=1, offset=1) == [gone]
+
+    run(body())
+
+
+def test_a_list_is_narrowed_to_when_jobs_were_created():
+    async def body():
+        clock = JumpingClock()
+        async with serving(greet(), clock=clock) as house:
+            made, moments = [], []
+            for _ in range(4):
+                moments.append(clock.now())
+                made.append(await house.create("/jobs/greet"))
+                clock.jump(10)
+            assert await ids(house, created_after=moments[2]) == [made[3], made[2]]
+            assert await ids(house, created_before=moments[2]) == [made[1], made[0]]
+            assert await ids(house, created_after=moments[1], created_before=moments[3]) == [made[2], made[1]]
+            iso = datetime.fromtimestamp(moments[2], UTC).isoformat()
+            assert await ids(house, created_after=iso, status="waiting_for_worker") == [made[3], made[2]]
+            assert await ids(house, created_after=iso.replace("+00:00", "")) == [made[3], made[2]]
+            raw = await house.api("GET", f"/jobs?created_before={iso}&limit=1")  # its plus is not escaped
+            assert [job["id"] for job in raw.json()] == [made[1]]
+            assert await ids(house, created_before=iso, cursor=next_of(raw)) == [made[0]]
 
     run(body())
 

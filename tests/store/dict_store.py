@@ -164,20 +164,23 @@ class DictStore:
     async def jobs_of(
         self,
         client: str,
-        status: str | None = None,
+        status: str | Collection[str] | None = None,
         blueprint: str | None = None,
         before: str | None = None,
         limit: int = 50,
         offset: int = 0,
+        after: str | None = None,
     ) -> list[ListedJob]:
         self._require_open()
+        statuses = [status] if isinstance(status, str) else status
         found = [
             ListedJob(job.id, job.status, job.blueprint, job.created_at)
             for job in sorted(self._jobs.values(), key=lambda job: job.id, reverse=True)
             if job.client == client
-            and status in (None, job.status)
+            and (statuses is None or job.status in statuses)
             and blueprint in (None, job.blueprint)
             and (before is None or job.id < before)
+            and (after is None or job.id >= after)
         ]
         return found[max(offset, 0) :][: max(limit, 0)]
 

@@ -53,6 +53,28 @@ async def test_status_and_blueprint_narrow_the_list(store: Store) -> None:
 
 
 @every_store
+async def test_several_statuses_are_one_list_in_order(store: Store) -> None:
+    await mixed(store)
+    await store.commit(Change(job=job("j7", client="ada", status="failed")))
+    assert names(await store.jobs_of("ada", status=["finished", "failed"])) == ["j7", "j5", "j3", "j1"]
+    assert names(await store.jobs_of("ada", status=["failed", "finished", "failed"], limit=2)) == ["j7", "j5"]
+    assert names(await store.jobs_of("ada", status={"running", "failed"}, blueprint="scan", offset=0)) == ["j0"]
+    assert names(await store.jobs_of("ada", status=["running", "finished"], before="j5", offset=1)) == [
+        *("j3", "j2", "j1", "j0"),
+    ]
+    assert await store.jobs_of("ada", status=[]) == []
+
+
+@every_store
+async def test_a_list_goes_down_to_an_id(store: Store) -> None:
+    await mixed(store)
+    assert names(await store.jobs_of("ada", after="j3")) == ["j5", "j4", "j3"]
+    assert names(await store.jobs_of("ada", after="j1", before="j3")) == ["j2", "j1"]
+    assert names(await store.jobs_of("ada", "running", after="j1")) == ["j4", "j2"]
+    assert await store.jobs_of("ada", after="j6") == []
+
+
+@every_store
 async def test_pages_go_on_below_the_last_id(store: Store) -> None:
     await mixed(store)
     assert names(await store.jobs_of("ada", limit=2)) == ["j5", "j4"]

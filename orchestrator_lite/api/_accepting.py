@@ -1,0 +1,104 @@
+"""What every creation of a job passes: the body is checked, and the job is stored once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from pydantic import Field
+
+from avtomatika_client.protocol._base import Received
+from orchestrator_lite.api._http import ApiError, checked, core_of
+from orchestrator_lite.blueprint import Blueprint
+from orchestrator_lite.engine._ending import MAX_TRANSITIONS
+from orchestrator_lite.engine.json_values import copied
+from orchestrator_lite.engine.state import Client
+
+LONGEST = 10 * 366 * 86_400
+"""Seconds of the longest delay and timeout: ten years."""
+
+_ENVELOPE = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
+_NO_DATA = frozenset({"hold", "max_transitions"})
+
+
+class CreateBody(Received):
+    """Body of a creation, read tolerantly: keys of later releases are passed over.
+
+    Attributes:
+        initial_data: What the blueprint's handlers read as `initial_data`.
+        webhook_url: Where the job's end is reported.
+        dispatch_timeout: Seconds a task of it may wait for a worker.
+        result_timeout: Seconds from the creation within which it must have ended.
+        delay: Seconds from the creation until it starts.
+        priority: What the priorities of its tasks are raised by; higher goes first.
+        max_transitions: States it may enter before it fails.
+        hold: Whether it waits for its release before it starts.
+    """
+
+    initial_data: dict[str, Any] = Field(default_factory=dict)
+    webhook_url: str | None = Field(default=None, max_length=2048, pattern=r"^https?://")
+    dispatch_timeout: float | None = Field(default=None, gt=0, le=LONGEST, allow_inf_nan=False)
+    result_timeout: float | None = Field(default=None, gt=0, le=LONGEST, allow_inf_nan=False)
+    delay: float | None = Field(default=None, ge=0, le=LONGEST, allow_inf_nan=False)
+    priority: float | None = Field(default=None, ge=-1_000_000, le=1_000_000, allow_inf_nan=False)
+    max_transitions: int | None = Field(default=None, ge=1, le=MAX_TRANSITIONS, strict=True)
+    hold: bool = Field(default=False, strict=True)
+
+
+def whole(body: dict[str, Any]) -> dict[str, Any]:
+    """Releases 1.0b9-1.0b13 take a body without any known key as the initial data itself.
+
+    `delay` and `priority`, which no release knows, may well be such data.
+    """
+    is_data = body and not body.keys() & _ENVELOPE and not body.keys() <= _NO_DATA
+    return {"initial_data": body} if is_data else body
+
+
+async def accept(request: Request, blueprint: Blueprint, body: dict[str, Any]) -> str:
+    """Create a job; it is stored when this returns its id.
+
+    Args:
+        request: Who asks.
+        blueprint: What the job runs.
+        body: As `CreateBody`.
+
+    Raises:
+        ApiError: 400 naming what is wrong with the body.
+        NotJSONError: The data holds what JSON cannot.
+        StoreError: The job could not be stored; there is none.
+    """
+    fields = _fields(body)
+    client: Client = request.scope["client_identity"]
+    job = await core_of(request).create(blueprint, client, {**fields, "tracing_context": _tracing(request)})
+    return job.id
+
+
+def _fields(body: dict[str, Any]) -> dict[str, Any]:
+    """What `Core.create` takes."""
+    _check_transitions(body.get("max_transitions"))
+    read = checked(CreateBody, body)
+    delay = read.delay or None
+    if delay is not None and read.result_timeout is not None and delay >= read.result_timeout:
+        raise ApiError(400, "delay: must be shorter than result_timeout, which counts from the creation")
+    return {
+        "initial_data": copied(read.initial_data),
+        "webhook_url": read.webhook_url,
+        "dispatch_timeout": read.dispatch_timeout,
+        "result_timeout": read.result_timeout,
+        "delay": delay,
+        "priority": read.priority or 0.0,
+        "max_transitions": read.max_transitions,
+        "hold": "held" if read.hold else None,
+    }
+
+
+def _check_transitions(value: object) -> None:
+    """Refuse it in the words of release 1.0b30."""
+    if value is None or (type(value) is int and 1 <= value <= MAX_TRANSITIONS):
+        return
+    raise ApiError(400, f"'max_transitions' must be an integer between 1 and {MAX_TRANSITIONS}")
+
+
+def _tracing(request: Request) -> dict[str, str]:
+    trace = request.headers.get("traceparent")
+    return {} if trace is None else {"traceparent": trace}
