@@ -82,6 +82,7 @@ class Draft:
                 client=job.client.name,
                 blueprint=job.blueprint,
                 created_at=job.created_at,
+                ended_at=job.updated_at if job.is_final else None,
                 doc=to_document(job),
             ),
             events=[EventRow(0, job.id, at, to_json(event)) for step in self._steps for event in step.events],

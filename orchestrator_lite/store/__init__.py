@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator_lite.store._interface import (
+from orchestrator_lite.store._interface import Store
+from orchestrator_lite.store._rows import (
     Change,
+    Checkpoint,
     Conflict,
     Counts,
     Due,
     EventRow,
     JobRow,
+    Keyed,
+    KeyTaken,
     ListedJob,
     Loaded,
+    Outgoing,
     Renewal,
-    Store,
     StoreError,
     StoreUnavailable,
     TaskRef,
@@ -29,13 +33,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Change",
+    "Checkpoint",
     "Conflict",
     "Counts",
     "Due",
     "EventRow",
     "JobRow",
+    "KeyTaken",
+    "Keyed",
     "ListedJob",
     "Loaded",
+    "Outgoing",
     "Renewal",
     "SqliteStore",
     "Store",

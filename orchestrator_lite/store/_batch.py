@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from orchestrator_lite.store._interface import Change, JobRow, TaskRow, Timer
 from orchestrator_lite.store._many import Among, Insert
+from orchestrator_lite.store._rows import Change, Checkpoint, JobRow, Keyed, Outgoing, TaskRow, Timer
 
 _PUT_JOBS = Insert(
-    "jobs (id, version, status, client, blueprint, created_at, doc)",
-    7,
+    "jobs (id, version, status, client, blueprint, created_at, ended_at, doc)",
+    8,
     # What never changes is not set: an index it stands in would be written anew at each step.
-    tail="ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status, doc = excluded.doc",
+    tail="ON CONFLICT (id) DO UPDATE SET"
+    " version = excluded.version, status = excluded.status, ended_at = excluded.ended_at, doc = excluded.doc",
 )
 _DROP_TASKS = Among("DELETE FROM tasks WHERE task_id IN (?)")
 _REQUEUE_TASKS = Among("UPDATE tasks SET until = NULL WHERE task_id IN (?)")
@@ -22,10 +23,18 @@ _NEW_TASKS = Insert(
 _CLEAR_TIMERS = Among("DELETE FROM timers WHERE key IN (?)")
 _PUT_TIMERS = Insert("timers (key, job_id, name, at)", 4, verb="INSERT OR REPLACE")
 _NEW_EVENTS = Insert("events (job_id, at, doc)", 3)
+_PUT_KEYS = Insert("keys (key, digest, job_id, until)", 4, verb="INSERT OR REPLACE")
+_NEW_OUTGOING = Insert(
+    "outgoing (event_id, job_id, client, kind, created_at, due_at, attempts, status, code, error, delivered_at,"
+    " url, body)",
+    13,
+)
+_PUT_CHECKPOINTS = Insert("checkpoints (task_id, job_id, at, doc)", 4, verb="INSERT OR REPLACE")
+_DROP_CHECKPOINTS = Among("DELETE FROM checkpoints WHERE task_id IN (?)")
 
 
 def _job_values(job: JobRow) -> tuple[object, ...]:
-    return (job.id, job.version, job.status, job.client, job.blueprint, job.created_at, job.doc)
+    return (job.id, job.version, job.status, job.client, job.blueprint, job.created_at, job.ended_at, job.doc)
 
 
 def _task_values(task: TaskRow) -> tuple[object, ...]:
@@ -41,6 +50,11 @@ def _task_values(task: TaskRow) -> tuple[object, ...]:
         task.until,
         task.payload,
     )
+
+
+def _outgoing_values(row: Outgoing) -> tuple[object, ...]:
+    sent = (row.event_id, row.job_id, row.client, row.kind, row.created_at, row.due_at, row.attempts, row.status)
+    return (*sent, row.code, row.error, row.delivered_at, row.url, row.body)
 
 
 class Batch:
@@ -68,6 +82,9 @@ class Batch:
         self._touched: set[str] = set()
         self._timers: dict[str, Timer | None] = {}
         self._events: list[tuple[str, float, bytes]] = []
+        self._keys: dict[str, Keyed] = {}
+        self._outgoing: list[Outgoing] = []
+        self._checkpoints: dict[str, Checkpoint | None] = {}
         self.moves_queue = False
 
     def touches(self, task_ids: Iterable[str]) -> bool:
@@ -87,6 +104,15 @@ class Batch:
         for event in change.events:
             self._events.append((event.job_id, event.at, event.doc))
             self.jobs.add(event.job_id)
+        if change.key is not None or change.outgoing or change.checkpoints or change.drop_checkpoints:
+            self._add_beside(change)
+
+    def _add_beside(self, change: Change) -> None:
+        if change.key is not None:
+            self._keys[change.key.key] = change.key
+        self._outgoing += change.outgoing
+        self._checkpoints |= dict.fromkeys(change.drop_checkpoints)
+        self._checkpoints |= {checkpoint.task_id: checkpoint for checkpoint in change.checkpoints}
 
     def _add_tasks(self, change: Change) -> None:
         for ref in change.drop:
@@ -117,7 +143,22 @@ class Batch:
             self._write_timers()
         if self._events:
             _NEW_EVENTS.run(connection, self._events)
+        if self._keys or self._outgoing or self._checkpoints:
+            self._write_beside()
         self.discard()
+
+    def _write_beside(self) -> None:
+        connection = self._connection
+        if self._keys:
+            _PUT_KEYS.run(connection, [(key.key, key.digest, key.job_id, key.until) for key in self._keys.values()])
+        if self._outgoing:
+            _NEW_OUTGOING.run(connection, [_outgoing_values(row) for row in self._outgoing])
+        dropped = [task_id for task_id, checkpoint in self._checkpoints.items() if checkpoint is None]
+        if dropped:
+            _DROP_CHECKPOINTS.run(connection, dropped)
+        kept = [(one.task_id, one.job_id, one.at, one.doc) for one in self._checkpoints.values() if one]
+        if kept:
+            _PUT_CHECKPOINTS.run(connection, kept)
 
     def _write_timers(self) -> None:
         ended = [key for key, timer in self._timers.items() if timer is None]

@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from orchestrator_lite.store import _jobs
-from orchestrator_lite.store._interface import StoreError, StoreUnavailable
+from orchestrator_lite.store import _forgetting, _jobs, _notes, _outgoing
+from orchestrator_lite.store._rows import StoreError, StoreUnavailable
 from orchestrator_lite.store._transaction import Transaction
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,16 @@ _PASSING = (
 
 # What must survive a power cut. A lease that is forgotten with the power is a task that is handed out once more, in the
 # same attempt, of which the first result counts: so leases, and the signs of life that move them, wait for no fsync.
-_LASTING = frozenset({_jobs.commit, _jobs.put_worker, _jobs.drop_worker, _jobs.wipe})
+_LASTING = frozenset(
+    {
+        _jobs.commit,
+        _jobs.put_worker,
+        _jobs.drop_worker,
+        _outgoing.put_outgoing,
+        _notes.put_notes,
+        _forgetting.wipe,
+    }
+)
 
 
 # A queue holds calls of every verb, so nothing is known of their arguments and results here; `SqliteStore` is typed.
@@ -50,8 +59,9 @@ def perform(tx: Transaction, group: Sequence[Call]) -> None:
     """
     try:
         tx.begin(lasting=any(call.verb in _LASTING for call in group))
-        if len(group) > 1:
-            tx.known.look_up(call.arguments[0] for call in group if call.verb is _jobs.commit)
+        changes = [change for call in group if call.verb is _jobs.commit for change in call.arguments]
+        if len(changes) > 1:
+            tx.known.look_up(changes)
         for call in group:
             _answer(tx, call)
         tx.end()

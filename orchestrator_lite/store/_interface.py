@@ -1,201 +1,29 @@
-"""What the runner needs of a store: about a dozen verbs, and the rows that pass through them.
+"""What the runner needs of a store: its verbs.
 
 No business rule lives behind it and no SQL before it. Every verb is atomic; a verb that wrote has been made durable
-when it returns (against a power cut only `commit` and the verbs of workers need be: a lease may be handed out twice).
+when it returns (against a power cut only what is not about leases need be: a lease may be handed out twice).
 Times are UTC wall seconds. Documents are JSON bytes that only the engine reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from avtomatika_client.protocol.errors import AvtomatikaError
-
-
-class StoreError(AvtomatikaError):
-    """The store could not do what it was asked; nothing of the verb was written."""
-
-
-class StoreUnavailable(StoreError):
-    """The store cannot write just now (disk full, database locked); trying again later may help."""
-
-
-class Conflict(StoreError):
-    """What the change was computed from is no longer what is stored; nothing of it was written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
-    """A job as stored.
-
-    Attributes:
-        id: Grows with time (UUIDv7), so that new rows are appended.
-        version: Counts the commits, from 1.
-        status: For filters; the truth is in `doc`.
-        client: Name of the client it belongs to; like the next two it never changes.
-        blueprint: Name of its blueprint.
-        created_at: When it was accepted.
-        doc: The engine's document.
-    """
-
-    id: str
-    version: int
-    status: str
-    client: str
-    blueprint: str
-    created_at: float
-    doc: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ListedJob:
-    """A job as lists show it: what is read without its document."""
-
-    id: str
-    status: str
-    blueprint: str
-    created_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRow:
-    """A task that is queued (`until` is None) or leased.
-
-    Attributes:
-        task_id: Unique over all jobs.
-        job_id: The job it belongs to.
-        skill: Which workers may take it.
-        priority: Higher first; equal ones in the order they were queued.
-        attempt: From 1; raised when the task is handed out again after evidence of a start.
-        spent: Whether there was evidence that this attempt started.
-        payload: What the worker is sent, JSON without `attempt`.
-        worker_id: Who holds it, or held it last.
-        incarnation: Which start of that worker; None for official workers.
-        until: When the lease ends; None while queued.
-    """
-
-    task_id: str
-    job_id: str
-    skill: str
-    priority: float
-    attempt: int
-    spent: bool
-    payload: bytes
-    worker_id: str | None = None
-    incarnation: str | None = None
-    until: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRef:
-    """A task in the state a change was computed from.
-
-    Attributes:
-        task_id: The task.
-        attempt: The attempt it must still be in.
-        leased: Whether it must be leased (True), queued (False) or either (None).
-    """
-
-    task_id: str
-    attempt: int
-    leased: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Timer:
-    """Something that is due at a time. `key` is unique; setting it again moves it."""
-
-    key: str
-    job_id: str
-    name: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """One history event; `seq` is given by the store (0 on the way in) and grows over all jobs."""
-
-    seq: int
-    job_id: str
-    at: float
-    doc: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One step of one job: everything in it is written together or not at all.
-
-    Attributes:
-        job: The new row; its `version` is that of the row it replaces plus one (1: the job is new).
-        events: History, in order.
-        enqueue: Tasks that become queued, or leased when `until` is set (committed with a waiting worker's lease).
-        drop: Tasks that leave the queue; Conflict when one is not as referred to.
-        requeue: Leased tasks that become queued again, `worker_id` kept; Conflict when one is not as referred to.
-        set_timers: Timers that begin, or move.
-        clear_timers: Keys of timers that end; one that is not there is no error.
-    """
-
-    job: JobRow
-    events: Sequence[EventRow] = ()
-    enqueue: Sequence[TaskRow] = ()
-    drop: Sequence[TaskRef] = ()
-    requeue: Sequence[TaskRef] = ()
-    set_timers: Sequence[Timer] = ()
-    clear_timers: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A job and those of its tasks that are queued or leased."""
-
-    job: JobRow
-    tasks: tuple[TaskRow, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renewal:
-    """A sign of life for a lease: `until` moves, the attempt counts as started.
-
-    It counts for the worker that holds the lease, and for the last holder of a task that has gone back to the queue
-    but has not been handed out again: that one becomes leased once more.
-    """
-
-    task_id: str
-    attempt: int
-    worker_id: str
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """What time has brought: timers and leases that have ended, and when to ask again (None: nothing is waiting).
-
-    Neither is changed by asking; the commit that answers them ends them.
-    """
-
-    timers: tuple[Timer, ...] = ()
-    lapsed: tuple[TaskRow, ...] = ()
-    next_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerRow:
-    """A registered worker; `doc` is its registration as the server keeps it."""
-
-    worker_id: str
-    seen_at: float
-    doc: bytes
-
-
-@dataclass(slots=True)
-class Counts:
-    """How much work there is: jobs by status, tasks queued and leased."""
-
-    jobs: dict[str, int] = field(default_factory=dict)
-    queued: int = 0
-    leased: int = 0
+from orchestrator_lite.store._rows import (
+    Change,
+    Counts,
+    Due,
+    EventRow,
+    Keyed,
+    ListedJob,
+    Loaded,
+    Outgoing,
+    Renewal,
+    TaskRef,
+    TaskRow,
+    WorkerRow,
+)
 
 
 class Store(Protocol):
@@ -210,8 +38,19 @@ class Store(Protocol):
     async def load(self, job_id: str) -> Loaded | None:
         """A job with its live tasks."""
 
-    async def commit(self, change: Change) -> None:
-        """Write one step; raises Conflict when its job or tasks have moved on."""
+    async def commit(self, *changes: Change) -> None:
+        """Write steps of different jobs, all of them or none.
+
+        Raises:
+            Conflict: A job or task of them has moved on, or two of them concern the same one.
+            KeyTaken: The idempotency key of one of them is in use.
+        """
+
+    async def checkpoint(self, task_id: str) -> bytes | None:
+        """What a task has put aside last."""
+
+    async def key(self, key: str) -> Keyed | None:
+        """An idempotency key as it was used last, whether or not it has expired since (compare `until`)."""
 
     async def lease(
         self, worker_id: str, incarnation: str | None, skills: Collection[str], until: float, limit: int = 1
@@ -270,6 +109,69 @@ class Store(Protocol):
     async def events_after(self, job_id: str, seq: int = 0, limit: int = 10_000) -> list[EventRow]:
         """A job's history after an event."""
 
+    async def client_events_after(self, client: str, seq: int = 0, limit: int = 1000) -> list[EventRow]:
+        """The history of all jobs of a client after an event, in order."""
+
+    async def last_event(self) -> int:
+        """The highest `seq` that was given; 0 when there was no event yet."""
+
+    async def lanes(self) -> list[str]:
+        """The skills of the tasks that are queued or leased, each once."""
+
+    async def outgoing_due(self, now: float, limit: int = 100) -> tuple[list[Outgoing], float | None]:
+        """Pending messages that are due by `now`, the one due first first, and when the next will be (None: never)."""
+
+    async def put_outgoing(self, rows: Sequence[Outgoing]) -> None:
+        """Replace messages by their ids; one that has been forgotten meanwhile stays so."""
+
+    async def outgoing(self, message_id: int) -> Outgoing | None:
+        """A message by its id."""
+
+    async def outgoing_of(
+        self,
+        client: str,
+        *,
+        job_id: str | None = None,
+        status: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Outgoing]:
+        """A client's messages, newest (highest id) first.
+
+        Args:
+            client: Whose messages.
+            job_id: Only those about this job.
+            status: Only those with this status.
+            before: Only those below this id.
+            limit: How many at most.
+        """
+
+    async def notes(self, prefix: str = "") -> dict[str, bytes]:
+        """The small documents whose names begin so, by name."""
+
+    async def put_notes(self, notes: Mapping[str, bytes | None]) -> None:
+        """Keep small documents under their names, all of them or none; None deletes."""
+
+    async def ended_before(self, at: float, limit: int = 500) -> list[str]:
+        """Ids of jobs that ended before `at` and have no message pending, the one that ended first first."""
+
+    async def forget(self, job_ids: Collection[str]) -> list[str]:
+        """Forget jobs with their history, checkpoints and messages; returns which.
+
+        Those that have not ended, or have a message pending, are passed over. Idempotency keys stay as long as they
+        were to stay.
+        """
+
+    async def purge(self, now: float) -> int:
+        """Forget idempotency keys that have expired by `now`; returns how many."""
+
+    async def backup(self, path: str) -> None:
+        """Write a consistent copy to a file that does not exist yet, while everything goes on.
+
+        Raises:
+            StoreError: There is such a file already, or it cannot be written.
+        """
+
     async def runnable(self, limit: int = 1000, after: str = "") -> list[str]:
         """Ids (above `after`, ascending) of jobs whose status is `pending` or `running`: a handler is owed to them."""
 
@@ -286,4 +188,4 @@ class Store(Protocol):
         """How much work there is."""
 
     async def wipe(self) -> None:
-        """Forget everything."""
+        """Forget everything; numbers that were given (`EventRow.seq`, `Outgoing.id`) are not given again."""

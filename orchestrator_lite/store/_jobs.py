@@ -1,26 +1,26 @@
-"""The verbs about jobs, their history and the registrations of workers."""
+"""The verbs about jobs and the registrations of workers."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from orchestrator_lite.store import _tasks
-from orchestrator_lite.store._interface import (
+from orchestrator_lite.store._rows import (
     Change,
     Conflict,
     Counts,
-    EventRow,
     JobRow,
+    Keyed,
+    KeyTaken,
     ListedJob,
     Loaded,
     WorkerRow,
 )
 from orchestrator_lite.store._transaction import Transaction
 
-_JOB = "SELECT id, version, status, client, blueprint, created_at, doc FROM jobs WHERE id = ?"
-_EVENTS = "SELECT seq, job_id, at, doc FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+_JOB = "SELECT id, version, status, client, blueprint, created_at, ended_at, doc FROM jobs WHERE id = ?"
 _RUNNABLE = "SELECT id FROM jobs WHERE status = ? AND id > ? ORDER BY id LIMIT ?"
-_LISTED = "SELECT id, status, blueprint, created_at FROM jobs"
+_LISTED = "SELECT id, status, blueprint, created_at, ended_at FROM jobs"
 _BY_STATUS = "SELECT status, count(*) FROM jobs GROUP BY status"
 _PUT_WORKER = "INSERT OR REPLACE INTO workers (worker_id, seen_at, doc) VALUES (?, ?, ?)"
 
@@ -30,23 +30,57 @@ def load(tx: Transaction, job_id: str) -> Loaded | None:
     rows = tx.read_of_job(_JOB, (job_id,), job_id)
     if not rows:
         return None
-    found, version, status, client, blueprint, created_at, doc = rows[0]
+    found, version, status, client, blueprint, created_at, ended_at, doc = rows[0]
     job = JobRow(
-        id=found, version=version, status=status, client=client, blueprint=blueprint, created_at=created_at, doc=doc
+        id=found,
+        version=version,
+        status=status,
+        client=client,
+        blueprint=blueprint,
+        created_at=created_at,
+        ended_at=ended_at,
+        doc=doc,
     )
     return Loaded(job, tuple(_tasks.of_job(tx, job_id)))
 
 
-def commit(tx: Transaction, change: Change) -> None:
+def commit(tx: Transaction, *changes: Change) -> None:
     """Verb `commit`: all checks first, so that a Conflict has written nothing."""
-    job = change.job
-    version = tx.known.versions[job.id]
-    if job.version != version + 1:
-        raise Conflict(f"Job {job.id} is at version {version} and cannot become version {job.version}.")
-    if change.drop or change.requeue or change.enqueue:
-        _tasks.check(tx, change)
-    tx.batch.add(change)
-    tx.known.put(change)
+    if len(changes) > 1:
+        _check_apart(changes)
+    of_tasks = []
+    for change in changes:
+        job = change.job
+        version = tx.known.versions[job.id]
+        if job.version != version + 1:
+            raise Conflict(f"Job {job.id} is at version {version} and cannot become version {job.version}.")
+        if change.key is not None:
+            _check_key(tx, change.key.key, job.created_at)
+        if change.drop or change.requeue or change.enqueue:
+            of_tasks.append(change)
+    if of_tasks:
+        _tasks.check(tx, of_tasks)
+    for change in changes:
+        tx.batch.add(change)
+        tx.known.put(change)
+
+
+def _check_apart(changes: Sequence[Change]) -> None:
+    """No two changes may be of one job, or use one idempotency key."""
+    if len({change.job.id for change in changes}) < len(changes):
+        raise Conflict("Two changes of one commit concern the same job.")
+    used: dict[str, Keyed] = {}
+    for change in changes:
+        if change.key is not None:
+            if change.key.key in used:
+                raise KeyTaken(used[change.key.key])
+            used[change.key.key] = change.key
+
+
+def _check_key(tx: Transaction, key: str, at: float) -> None:
+    taken = tx.known.keys[key]
+    if taken is not None and taken.until > at:
+        raise KeyTaken(taken)
 
 
 def jobs_of(
@@ -74,11 +108,6 @@ def jobs_of(
     return [ListedJob(*row) for row in tx.read(query, (*values, max(limit, 0), max(offset, 0)))]
 
 
-def events_after(tx: Transaction, job_id: str, seq: int, limit: int) -> list[EventRow]:
-    """Verb `events_after`."""
-    return [EventRow(*row) for row in tx.read_of_job(_EVENTS, (job_id, seq, max(limit, 0)), job_id)]
-
-
 def runnable(tx: Transaction, limit: int, after: str) -> list[str]:
     """Verb `runnable`."""
     limit = max(limit, 0)
@@ -104,11 +133,5 @@ def drop_worker(tx: Transaction, worker_id: str) -> None:
 def counts(tx: Transaction) -> Counts:
     """Verb `counts`."""
     queued, leased = _tasks.count(tx)
-    return Counts(jobs=dict(tx.read(_BY_STATUS)), queued=queued, leased=leased)
-
-
-def wipe(tx: Transaction) -> None:
-    """Verb `wipe`."""
-    for table in ("jobs", "tasks", "timers", "events", "workers"):
-        tx.write(f"DELETE FROM {table}")  # noqa: S608 (our own words)
-    tx.known.forget()
+    ((outgoing,),) = tx.read("SELECT count(*) FROM outgoing WHERE status = 'pending'")
+    return Counts(jobs=dict(tx.read(_BY_STATUS)), queued=queued, leased=leased, outgoing=outgoing)

@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from orchestrator_lite.store._interface import Change
 from orchestrator_lite.store._many import Among
+from orchestrator_lite.store._rows import Change, Keyed
 
 _VERSIONS = Among("SELECT id, version FROM jobs WHERE id IN (?)")
+_KEYS = Among("SELECT key, digest, job_id, until FROM keys WHERE key IN (?)")
 _TASKS = Among("SELECT task_id, attempt, until IS NOT NULL, job_id FROM tasks WHERE task_id IN (?)")
 
 
@@ -52,6 +53,21 @@ class _Standings(dict[str, Standing | None]):
         return self[task_id]
 
 
+class _Keys(dict[str, Keyed | None]):
+    """Idempotency keys, None for one that is not used; what is missing is read."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def read(self, keys: list[str]) -> None:
+        self.update(dict.fromkeys(keys))
+        self.update({row[0]: Keyed(*row) for row in _KEYS.run(self._connection, keys)})
+
+    def __missing__(self, key: str) -> Keyed | None:
+        self.read([key])
+        return self[key]
+
+
 class Known:
     """Versions of jobs and standings of tasks as they will be when everything before has been written.
 
@@ -60,16 +76,19 @@ class Known:
     Attributes:
         versions: By job id; 0 when there is no such job.
         standings: By task id; None when the task is neither queued nor leased.
+        keys: Idempotency keys; None when it is not used.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.versions = _Versions(connection)
         self.standings = _Standings(connection)
+        self.keys = _Keys(connection)
 
     def forget(self) -> None:
         """Know nothing any more: another group begins, or a verb has changed many rows."""
         self.versions.clear()
         self.standings.clear()
+        self.keys.clear()
 
     def forget_tasks(self, task_ids: Iterable[str]) -> None:
         """Know nothing of these tasks any more: a verb other than `commit` may have changed them."""
@@ -80,6 +99,7 @@ class Known:
         """Read, at once, what these changes depend on; nothing waits to be written."""
         jobs: dict[str, None] = {}
         tasks: dict[str, None] = {}
+        keys: dict[str, None] = {}
         for change in changes:
             jobs[change.job.id] = None
             for ref in change.drop:
@@ -88,6 +108,10 @@ class Known:
                 tasks[ref.task_id] = None
             for task in change.enqueue:
                 tasks[task.task_id] = None
+            if change.key is not None:
+                keys[change.key.key] = None
+        if keys:
+            self.keys.read(list(keys))
         if jobs:
             self.versions.read(list(jobs))
         if tasks:
@@ -96,6 +120,8 @@ class Known:
     def put(self, change: Change) -> None:
         """Know what a checked change makes of its rows."""
         self.versions[change.job.id] = change.job.version
+        if change.key is not None:
+            self.keys[change.key.key] = change.key
         for ref in change.drop:
             self.standings[ref.task_id] = None
         for ref in change.requeue:

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from orchestrator_lite.store import _schema
-from orchestrator_lite.store._interface import StoreError
 from orchestrator_lite.store._lock import FileLock
+from orchestrator_lite.store._rows import StoreError
 
 # Another program that looks into the file may hold it for a moment.
 _BUSY_SECONDS = 5.0

@@ -7,7 +7,7 @@ from typing import Literal
 Durability = Literal["power", "process"]
 
 # Goes up also when only the documents hold something new: a release that would not understand it refuses the file.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # "AvLi": tells our files from other programs' (sqlite.org/pragma.html#pragma_application_id).
 APPLICATION_ID = 0x41764C69
 
@@ -18,9 +18,67 @@ _JOB_INDEXES = (
     "CREATE INDEX IF NOT EXISTS jobs_of_client ON jobs (client, id, blueprint)",
 )
 
+# Only ended jobs stand in it, in the order they ended.
+_ENDED = "CREATE INDEX IF NOT EXISTS jobs_ended ON jobs (ended_at) WHERE ended_at IS NOT NULL"
+
+# Beside the jobs: what only some of them use.
+_BESIDE = (
+    """
+    CREATE TABLE keys (
+        key TEXT PRIMARY KEY,
+        digest TEXT NOT NULL,
+        job_id TEXT NOT NULL,
+        until REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX keys_by_time ON keys (until)",
+    # AUTOINCREMENT: an id that clients have seen never means another message.
+    """
+    CREATE TABLE outgoing (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        event_id TEXT NOT NULL,
+        job_id TEXT NOT NULL,
+        client TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        due_at REAL,
+        attempts INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        code INTEGER,
+        error TEXT,
+        delivered_at REAL,
+        url TEXT NOT NULL,
+        body BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX outgoing_pending ON outgoing (due_at) WHERE status = 'pending'",
+    "CREATE INDEX outgoing_of_client ON outgoing (client, id)",
+    "CREATE INDEX outgoing_of_job ON outgoing (job_id, status)",
+    """
+    CREATE TABLE checkpoints (
+        task_id TEXT NOT NULL UNIQUE,
+        job_id TEXT NOT NULL,
+        at REAL NOT NULL,
+        doc BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX checkpoints_of_job ON checkpoints (job_id)",
+    "CREATE TABLE notes (name TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID",
+)
+
 UPGRADES: dict[int, tuple[str, ...]] = {
     # 2: lists of jobs; jobs that are held.
     2: ("DROP INDEX IF EXISTS jobs_by_status", *_JOB_INDEXES),
+    # 3: when jobs ended; keys, messages, checkpoints and notes.
+    3: (
+        "ALTER TABLE jobs ADD COLUMN ended_at REAL",
+        """
+        UPDATE jobs SET ended_at = coalesce((SELECT max(at) FROM events WHERE job_id = jobs.id), created_at)
+        WHERE status IN ('finished', 'failed', 'error', 'cancelled', 'quarantined')
+        """,
+        _ENDED,
+        *_BESIDE,
+    ),
 }
 """What makes a file of the version before one of this version."""
 
@@ -36,6 +94,7 @@ TABLES = (
         client TEXT NOT NULL,
         blueprint TEXT NOT NULL,
         created_at REAL NOT NULL,
+        ended_at REAL,
         doc BLOB NOT NULL
     )
     """,
@@ -78,6 +137,8 @@ TABLES = (
     "CREATE INDEX events_of_job ON events (job_id)",
     "CREATE TABLE workers (worker_id TEXT PRIMARY KEY, seen_at REAL NOT NULL, doc BLOB NOT NULL) WITHOUT ROWID",
     *_JOB_INDEXES,
+    _ENDED,
+    *_BESIDE,
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )

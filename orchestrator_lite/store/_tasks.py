@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from orchestrator_lite.store._interface import Change, Conflict, Due, Renewal, TaskRef, TaskRow, Timer
 from orchestrator_lite.store._known import Standing
+from orchestrator_lite.store._rows import Change, Conflict, Due, Renewal, TaskRef, TaskRow, Timer
 from orchestrator_lite.store._transaction import Transaction
 
 _COLUMNS = "task_id, job_id, skill, priority, attempt, spent, worker_id, incarnation, until, payload"
@@ -31,6 +31,16 @@ _LEASES_OF = f"SELECT {_COLUMNS} FROM tasks WHERE worker_id = ? AND until IS NOT
 _LAPSED = f"SELECT {_COLUMNS} FROM tasks WHERE until <= ? ORDER BY until, seq LIMIT ?"
 _NEXT_END = "SELECT until FROM tasks WHERE until IS NOT NULL ORDER BY until, seq LIMIT 1 OFFSET ?"
 _TIMERS = "SELECT key, job_id, name, at FROM timers WHERE at <= ? ORDER BY at, key LIMIT ?"
+# Jumps from skill to skill in the index, however long the queue is.
+_LANES = """
+    WITH RECURSIVE lane (skill) AS (
+        SELECT min(skill) FROM tasks WHERE until IS NULL
+        UNION ALL
+        SELECT (SELECT min(skill) FROM tasks WHERE until IS NULL AND skill > lane.skill)
+        FROM lane WHERE lane.skill IS NOT NULL
+    )
+    SELECT skill FROM lane WHERE skill IS NOT NULL UNION SELECT skill FROM tasks WHERE until IS NOT NULL
+"""
 _NEXT_TIMER = "SELECT at FROM timers ORDER BY at, key LIMIT 1 OFFSET ?"
 
 
@@ -54,20 +64,30 @@ def of_job(tx: Transaction, job_id: str) -> list[TaskRow]:
     return [_task(row) for row in tx.read_of_job(_OF_JOB, (job_id,), job_id)]
 
 
-def check(tx: Transaction, change: Change) -> None:
-    """Raise Conflict unless every task of a change is as the change believes; else prepare the batch for it."""
+def check(tx: Transaction, changes: Sequence[Change]) -> None:
+    """Raise Conflict unless every task of the changes is as they believe; else prepare the batch for them."""
     touched: set[str] = set()
-    before = [_checked(tx, ref, ref.leased, touched) for ref in change.drop]
-    dropped = touched.copy() if change.enqueue else touched
-    before += [_checked(tx, ref, _is_leased(ref), touched) for ref in change.requeue]
-    for task in change.enqueue:
-        _check_new(tx, task, dropped, touched)
+    before = [standing for change in changes for standing in _checked_change(tx, change, touched)]
     if tx.batch.touches(touched):
         tx.batch.flush()
     for standing in before:
         tx.batch.jobs.add(standing.job_id)
-    if change.requeue or any(not one.leased for one in before) or any(one.until is None for one in change.enqueue):
+    if any(not standing.leased for standing in before) or any(map(_puts_into_queue, changes)):
         tx.batch.moves_queue = True
+
+
+def _checked_change(tx: Transaction, change: Change, touched: set[str]) -> list[Standing]:
+    """Where the tasks that a change takes stand; `touched` are those of it and of the changes before."""
+    before = [_checked(tx, ref, ref.leased, touched) for ref in change.drop]
+    before += [_checked(tx, ref, _is_leased(ref), touched) for ref in change.requeue]
+    dropped = {ref.task_id for ref in change.drop} if change.enqueue else set()
+    for task in change.enqueue:
+        _check_new(tx, task, dropped, touched)
+    return before
+
+
+def _puts_into_queue(change: Change) -> bool:
+    return bool(change.requeue) or any(task.until is None for task in change.enqueue)
 
 
 def _is_leased(ref: TaskRef) -> bool:
@@ -175,6 +195,11 @@ def due(tx: Transaction, now: float, limit: int) -> Due:
     lapsed = tuple(_task(row) for row in tx.read(_LAPSED, (now, limit)))
     later = [*tx.read(_NEXT_TIMER, (len(timers),)), *tx.read(_NEXT_END, (len(lapsed),))]
     return Due(timers, lapsed, min((row[0] for row in later), default=None))
+
+
+def lanes(tx: Transaction) -> list[str]:
+    """Verb `lanes`."""
+    return [row[0] for row in tx.read(_LANES)]
 
 
 def count(tx: Transaction) -> tuple[int, int]:

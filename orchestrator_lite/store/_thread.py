@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from orchestrator_lite.store import _group
-from orchestrator_lite.store._interface import StoreError
+from orchestrator_lite.store._rows import StoreError
 from orchestrator_lite.store._transaction import Transaction
 
 _log = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator_lite.store._batch import Batch
 from orchestrator_lite.store._known import Known
 from orchestrator_lite.store._lock import FileLock
+from orchestrator_lite.store._many import Among
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,11 @@ class Transaction:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
+    def serialized(self) -> bytes:
+        """The whole database, as the bytes of a file."""
+        self.batch.flush()
+        return self._connection.serialize()
+
     def close(self) -> None:
         """Copy the log into the database and let go of both, whatever happens."""
         try:
@@ -84,6 +90,11 @@ class Transaction:
         """All rows of a query, after what waits has been written."""
         self.batch.flush()
         return self._connection.execute(query, values).fetchall()
+
+    def run_among(self, statement: Among, keys: Sequence[str]) -> list[Any]:
+        """All rows of a statement about many keys, after what waits has been written."""
+        self.batch.flush()
+        return statement.run(self._connection, keys)
 
     def read_of_job(self, query: str, values: Sequence[object], job_id: str) -> list[Any]:
         """All rows of a query about one job, after what waits has been written if it concerns that job."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator_lite.store._interface import Store, StoreError
+from orchestrator_lite.store._interface import Store
+from orchestrator_lite.store._rows import StoreError
 
 if TYPE_CHECKING:
     from orchestrator_lite.store._schema import Durability

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
-from orchestrator_lite.store import _group, _jobs, _opening, _tasks
-from orchestrator_lite.store._interface import (
+from orchestrator_lite.store import (
+    _backup,
+    _forgetting,
+    _group,
+    _history,
+    _jobs,
+    _notes,
+    _opening,
+    _outgoing,
+    _tasks,
+)
+from orchestrator_lite.store._rows import (
     Change,
     Counts,
     Due,
     EventRow,
+    Keyed,
     ListedJob,
     Loaded,
+    Outgoing,
     Renewal,
     StoreError,
     TaskRef,
@@ -141,9 +154,17 @@ class SqliteStore:
         """See `Store.load`."""
         return await self._do(_jobs.load, job_id)
 
-    async def commit(self, change: Change) -> None:
+    async def commit(self, *changes: Change) -> None:
         """See `Store.commit`."""
-        await self._do(_jobs.commit, change)
+        await self._do(_jobs.commit, *changes)
+
+    async def checkpoint(self, task_id: str) -> bytes | None:
+        """See `Store.checkpoint`."""
+        return await self._do(_notes.checkpoint, task_id)
+
+    async def key(self, key: str) -> Keyed | None:
+        """See `Store.key`."""
+        return await self._do(_notes.key, key)
 
     async def lease(
         self, worker_id: str, incarnation: str | None, skills: Collection[str], until: float, limit: int = 1
@@ -193,7 +214,78 @@ class SqliteStore:
 
     async def events_after(self, job_id: str, seq: int = 0, limit: int = 10_000) -> list[EventRow]:
         """See `Store.events_after`."""
-        return await self._do(_jobs.events_after, job_id, seq, limit)
+        return await self._do(_history.events_after, job_id, seq, limit)
+
+    async def client_events_after(self, client: str, seq: int = 0, limit: int = 1000) -> list[EventRow]:
+        """See `Store.client_events_after`; other verbs have their turns between the parts of a long history."""
+        found: list[EventRow] = []
+        reached: int | None = seq
+        while reached is not None and len(found) < limit:
+            events, reached = await self._do(_history.client_events, client, reached, limit - len(found))
+            found += events
+        return found
+
+    async def last_event(self) -> int:
+        """See `Store.last_event`."""
+        return await self._do(_history.last_event)
+
+    async def lanes(self) -> list[str]:
+        """See `Store.lanes`."""
+        return await self._do(_tasks.lanes)
+
+    async def outgoing_due(self, now: float, limit: int = 100) -> tuple[list[Outgoing], float | None]:
+        """See `Store.outgoing_due`."""
+        return await self._do(_outgoing.outgoing_due, now, limit)
+
+    async def put_outgoing(self, rows: Sequence[Outgoing]) -> None:
+        """See `Store.put_outgoing`."""
+        await self._do(_outgoing.put_outgoing, rows)
+
+    async def outgoing(self, message_id: int) -> Outgoing | None:
+        """See `Store.outgoing`."""
+        return await self._do(_outgoing.outgoing, message_id)
+
+    async def outgoing_of(
+        self,
+        client: str,
+        *,
+        job_id: str | None = None,
+        status: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Outgoing]:
+        """See `Store.outgoing_of`."""
+        return await self._do(_outgoing.outgoing_of, client, job_id, status, before, limit)
+
+    async def notes(self, prefix: str = "") -> dict[str, bytes]:
+        """See `Store.notes`."""
+        return await self._do(_notes.notes, prefix)
+
+    async def put_notes(self, notes: Mapping[str, bytes | None]) -> None:
+        """See `Store.put_notes`."""
+        await self._do(_notes.put_notes, notes)
+
+    async def ended_before(self, at: float, limit: int = 500) -> list[str]:
+        """See `Store.ended_before`."""
+        return await self._do(_forgetting.ended_before, at, limit)
+
+    async def forget(self, job_ids: Collection[str]) -> list[str]:
+        """See `Store.forget`."""
+        return await self._do(_forgetting.forget, job_ids)
+
+    async def purge(self, now: float) -> int:
+        """See `Store.purge`."""
+        return await self._do(_forgetting.purge, now)
+
+    async def backup(self, path: str) -> None:
+        """See `Store.backup`; the copy is an SQLite file, of a store in memory too."""
+        with self._clock.hold():
+            if self._path is None:
+                content = await self._do(_backup.content)
+                await asyncio.to_thread(_backup.write, content, path)
+            else:
+                await self._do(_history.last_event)  # it is open, and what was answered before is in the file
+                await asyncio.to_thread(_backup.copy, self._path, path)
 
     async def runnable(self, limit: int = 1000, after: str = "") -> list[str]:
         """See `Store.runnable`."""
@@ -217,4 +309,4 @@ class SqliteStore:
 
     async def wipe(self) -> None:
         """See `Store.wipe`."""
-        await self._do(_jobs.wipe)
+        await self._do(_forgetting.wipe)

@@ -19,11 +19,11 @@ class LosingStore(SqliteStore):
         self.lost = set(lost)
         self.count = 0
 
-    async def commit(self, change: Change) -> None:
+    async def commit(self, *changes: Change) -> None:
         self.count += 1
         if self.count in self.lost:
             raise Conflict("Somebody else was faster.")
-        await super().commit(change)
+        await super().commit(*changes)
 
 
 def counted(runs: list[str], gate: list[asyncio.Event]) -> Blueprint:

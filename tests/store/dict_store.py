@@ -6,18 +6,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator_lite.store import (
+    Checkpoint,
     Conflict,
     Counts,
     Due,
     EventRow,
     JobRow,
+    Keyed,
+    KeyTaken,
     ListedJob,
     Loaded,
+    Outgoing,
     StoreError,
     TaskRow,
     Timer,
     WorkerRow,
 )
+from tests.store.dict_beside import Beside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,11 +30,17 @@ if TYPE_CHECKING:
     from orchestrator_lite.store import Change, Renewal, TaskRef
 
 
-class DictStore:
+def tasks_of(change: Change) -> set[str]:
+    """The tasks that a change is about."""
+    return {one.task_id for one in (*change.drop, *change.requeue, *change.enqueue)}
+
+
+class DictStore(Beside):
     """`Store` in the memory of one process; a task's place in `_tasks` is its age."""
 
     def __init__(self) -> None:
         self._open = False
+        self._last_event = self._last_outgoing = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -38,6 +49,10 @@ class DictStore:
         self._timers: dict[str, Timer] = {}
         self._events: list[EventRow] = []
         self._workers: dict[str, WorkerRow] = {}
+        self._keys: dict[str, Keyed] = {}
+        self._outgoing: dict[int, Outgoing] = {}
+        self._checkpoints: dict[str, Checkpoint] = {}
+        self._notes: dict[str, bytes] = {}
 
     async def open(self) -> None:
         self._open = True
@@ -54,22 +69,45 @@ class DictStore:
         job = self._jobs.get(job_id)
         return job and Loaded(job, tuple(task for task in self._tasks.values() if task.job_id == job_id))
 
-    async def commit(self, change: Change) -> None:
+    async def commit(self, *changes: Change) -> None:
         self._require_open()
-        stored = self._jobs.get(change.job.id)
-        if change.job.version != (stored.version if stored else 0) + 1:
-            raise Conflict("The job has moved on.")
-        self._tasks = self._tasks_after(change)
+        if len({change.job.id for change in changes}) < len(changes):
+            raise Conflict("Two changes of one job.")
+        tasks, keys, touched = self._tasks, dict(self._keys), set[str]()
+        for change in changes:
+            stored = self._jobs.get(change.job.id)
+            if change.job.version != (stored.version if stored else 0) + 1:
+                raise Conflict("The job has moved on.")
+            self._use(keys, change)
+            if not touched.isdisjoint(tasks_of(change)):
+                raise Conflict("Two changes of one task.")
+            touched |= tasks_of(change)
+            tasks = self._tasks_after(change, tasks)
+        self._tasks, self._keys = tasks, keys
+        for change in changes:
+            self._apply(change)
+
+    def _apply(self, change: Change) -> None:
         self._jobs[change.job.id] = change.job
         for key in change.clear_timers:
             self._timers.pop(key, None)
         self._timers |= {timer.key: timer for timer in change.set_timers}
         for event in change.events:
-            self._events.append(replace(event, seq=len(self._events) + 1))
+            self._last_event += 1
+            self._events.append(replace(event, seq=self._last_event))
+        self._put_beside(change)
 
-    def _tasks_after(self, change: Change) -> dict[str, TaskRow]:
+    @staticmethod
+    def _use(keys: dict[str, Keyed], change: Change) -> None:
+        if change.key is not None:
+            taken = keys.get(change.key.key)
+            if taken is not None and taken.until > change.job.created_at:
+                raise KeyTaken(taken)
+            keys[change.key.key] = change.key
+
+    def _tasks_after(self, change: Change, before: dict[str, TaskRow]) -> dict[str, TaskRow]:
         """The tasks as the change leaves them, on a copy: a Conflict half-way leaves the others."""
-        tasks = dict(self._tasks)
+        tasks = dict(before)
         for ref in change.drop:
             self._check(tasks, ref)
             del tasks[ref.task_id]
@@ -174,7 +212,7 @@ class DictStore:
         self._require_open()
         statuses = [status] if isinstance(status, str) else status
         found = [
-            ListedJob(job.id, job.status, job.blueprint, job.created_at)
+            ListedJob(job.id, job.status, job.blueprint, job.created_at, job.ended_at)
             for job in sorted(self._jobs.values(), key=lambda job: job.id, reverse=True)
             if job.client == client
             and (statuses is None or job.status in statuses)
@@ -207,7 +245,8 @@ class DictStore:
 
     async def counts(self) -> Counts:
         leased = len(await self.leases())
-        counts = Counts(queued=len(self._tasks) - leased, leased=leased)
+        pending = sum(row.status == "pending" for row in self._outgoing.values())
+        counts = Counts(queued=len(self._tasks) - leased, leased=leased, outgoing=pending)
         for job in self._jobs.values():
             counts.jobs[job.status] = counts.jobs.get(job.status, 0) + 1
         return counts
