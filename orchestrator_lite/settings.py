@@ -35,6 +35,7 @@ class Settings(BaseSettings):
         handler_time_limit: Seconds a blueprint's handler may take.
         poll_hold: Seconds a worker's poll is held.
         heartbeat_interval: Seconds between heartbeats that our workers are asked for.
+        approval_tokens: Whether a decision needs its job's token, which counts once; off: anonymous, as officially.
     """
 
     model_config = SettingsConfigDict(
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     handler_time_limit: float = Field(default=30.0, gt=0)
     poll_hold: float = Field(default=30.0, gt=0, le=300)
     heartbeat_interval: float = Field(default=5.0, gt=0)
+    approval_tokens: bool = False
 
     @field_validator("*", mode="before")
     @classmethod

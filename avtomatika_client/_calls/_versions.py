@@ -38,6 +38,7 @@ def versioned_call(
     long: bool = False,
     optional: bool = False,
     passing: frozenset[int] = frozenset(),
+    content: bytes | None = None,
     upload: Upload | None = None,
     sink: Sink | None = None,
     stall: float | None = None,
@@ -58,6 +59,7 @@ def versioned_call(
         long: Whether the server may hold it.
         optional: Whether a missing route means that this server does not offer the call.
         passing: Statuses that are no success but are wanted as they are.
+        content: A JSON body.
         upload: A body in pieces.
         sink: Where a reply in pieces goes.
         stall: Seconds these may stand still.
@@ -69,7 +71,7 @@ def versioned_call(
     """
 
     def asked(prefix: str) -> Request:
-        return session.request(method, prefix + path, long=long, upload=upload, sink=sink, stall=stall)
+        return session.request(method, prefix + path, content=content, long=long, upload=upload, sink=sink, stall=stall)
 
     request, wanted = asked(prefix), ABSENT | passing
     reply = yield from call(session, request, budget, safe=safe, passing=wanted, renewed=renewed)

@@ -112,7 +112,7 @@ def get(session: Session, ref: JobRef, budget: Budget, *, hold: float | None = N
     """
     path = _job_path(ref, "" if hold is None else f"?wait={hold:.3f}")
     request, reply = yield from versioned_call(session, "GET", ref.prefix, path, budget, long=hold is not None)
-    return _without_secrets(parse(Job.model_validate_json, reply, request))
+    return without_secrets(parse(Job.model_validate_json, reply, request))
 
 
 def cancel(session: Session, ref: JobRef, budget: Budget) -> Flow[CancelReply]:
@@ -258,7 +258,7 @@ def _listed(row: dict[str, JSON]) -> Job:
         snapshot = row.get("context_snapshot")
         known = snapshot if isinstance(snapshot, dict) else {"current_state": row.get("state")}
         row = {**known, "id": row.get("job_id")}
-    return _without_secrets(Job.model_validate(row))
+    return without_secrets(Job.model_validate(row))
 
 
 def _encoded(body: JobCreate) -> bytes:
@@ -299,7 +299,7 @@ def _failure_text(job: Job, error: JSON) -> str:
     return f"job {job.id} is {job.end_status}{where}" + (f": {why}" if why else "")
 
 
-def _without_secrets(job: Job) -> Job:
+def without_secrets(job: Job) -> Job:
     # Releases to 1.0b13 answer with the client's token and request headers.
     _drop(job, "client_config", "tracing_context")
     return job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from avtomatika_client._calls import _waiting as waiting, jobs as calls
+from avtomatika_client._calls import _waiting as waiting, decisions, jobs as calls
 from avtomatika_client._calls._session import UNSET, Budget, Session, Timeout
 from avtomatika_client._resources._files import AsyncFiles, Files
 
@@ -149,6 +149,58 @@ class JobHandle(_Handle):
         """
         return self._caller.run(calls.history(self._session, self._ref, timeout))
 
+    def approve(
+        self,
+        decision: str = "approved",
+        *,
+        token: str | None = None,
+        metadata: JSON = None,
+        timeout: Timeout = UNSET,
+    ) -> None:
+        """Decide what the job waits for.
+
+        Args:
+            decision: One of `state.approval["decisions"]`.
+            token: The token its handler gave away; the client that owns the job needs none.
+            metadata: Kept with the decision in the job's `state_history`; any JSON value.
+            timeout: Total deadline in seconds.
+
+        Raises:
+            ValidationFailedError: The job knows no such decision.
+            ConflictError: The job does not wait for one.
+            NotFoundError: The server does not know the job.
+        """
+        flow = decisions.approve(self._session, self._ref, decision, token=token, metadata=metadata, timeout=timeout)
+        self._caller.run(flow)
+
+    def retry(self, *, timeout: Timeout = UNSET) -> None:
+        """Have the job, which is quarantined, try its task again: as a new task, with all its tries.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            ConflictError: The job is not quarantined.
+            NotSupportedByServerError: The server cannot do that.
+        """
+        self._whole = False
+        self._caller.run(decisions.retry(self._session, self._ref, timeout))
+
+    def release(self, state: str | None = None, *, timeout: Timeout = UNSET) -> None:
+        """Let the job out of quarantine, or start if it is held.
+
+        Args:
+            state: Where a quarantined job goes on; None: it ends as `failed`.
+            timeout: Total deadline in seconds.
+
+        Raises:
+            ConflictError: The job is neither held nor quarantined.
+            ValidationFailedError: Its blueprint has no such state.
+            NotSupportedByServerError: The server cannot do that.
+        """
+        self._whole = False
+        self._caller.run(decisions.release(self._session, self._ref, state, timeout))
+
 
 class AsyncJobHandle(_Handle):
     """A job; made by `client.jobs.submit`, `get` and `handle`.
@@ -232,6 +284,58 @@ class AsyncJobHandle(_Handle):
             NotSupportedByServerError: Releases before 1.0b14 serve no history.
         """
         return await self._caller.run(calls.history(self._session, self._ref, timeout))
+
+    async def approve(
+        self,
+        decision: str = "approved",
+        *,
+        token: str | None = None,
+        metadata: JSON = None,
+        timeout: Timeout = UNSET,
+    ) -> None:
+        """Decide what the job waits for.
+
+        Args:
+            decision: One of `state.approval["decisions"]`.
+            token: The token its handler gave away; the client that owns the job needs none.
+            metadata: Kept with the decision in the job's `state_history`; any JSON value.
+            timeout: Total deadline in seconds.
+
+        Raises:
+            ValidationFailedError: The job knows no such decision.
+            ConflictError: The job does not wait for one.
+            NotFoundError: The server does not know the job.
+        """
+        flow = decisions.approve(self._session, self._ref, decision, token=token, metadata=metadata, timeout=timeout)
+        await self._caller.run(flow)
+
+    async def retry(self, *, timeout: Timeout = UNSET) -> None:
+        """Have the job, which is quarantined, try its task again: as a new task, with all its tries.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            ConflictError: The job is not quarantined.
+            NotSupportedByServerError: The server cannot do that.
+        """
+        self._whole = False
+        await self._caller.run(decisions.retry(self._session, self._ref, timeout))
+
+    async def release(self, state: str | None = None, *, timeout: Timeout = UNSET) -> None:
+        """Let the job out of quarantine, or start if it is held.
+
+        Args:
+            state: Where a quarantined job goes on; None: it ends as `failed`.
+            timeout: Total deadline in seconds.
+
+        Raises:
+            ConflictError: The job is neither held nor quarantined.
+            ValidationFailedError: Its blueprint has no such state.
+            NotSupportedByServerError: The server cannot do that.
+        """
+        self._whole = False
+        await self._caller.run(decisions.release(self._session, self._ref, state, timeout))
 
 
 def _result(state: Job | None) -> JSON:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from avtomatika_client._calls import _waiting as waiting, jobs as calls
+from avtomatika_client._calls import _waiting as waiting, decisions, jobs as calls
 from avtomatika_client._calls._paging import each
 from avtomatika_client._calls._session import UNSET, Budget, Timeout
 from avtomatika_client._calls._versions import prefix_of
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from avtomatika_client.protocol._base import JSON
 
 _AT_ONCE = 8
+
+
+Handles: TypeAlias = list[JobHandle]
+AsyncHandles: TypeAlias = list[AsyncJobHandle]
 
 
 class Jobs:
@@ -148,6 +152,18 @@ class Jobs:
             api_version: As for `submit`.
         """
         return JobHandle(self._caller, JobRef(str(job_id), prefix_of(api_version)))
+
+    def quarantined(self, *, timeout: Timeout = UNSET) -> Handles:
+        """The client's quarantined jobs, newest first, a hundred at most; `state.quarantine` tells why.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: The server has no such list.
+        """
+        found = self._caller.run(decisions.quarantined(self._caller.session, timeout))
+        return [JobHandle(self._caller, JobRef(job.id), job) for job in found]
 
     def as_completed(self, jobs: Iterable[JobHandle], *, timeout: float | None = None) -> Iterator[JobHandle]:
         """The jobs, each as soon as it has ended, well or not.
@@ -310,6 +326,18 @@ class AsyncJobs:
             api_version: As for `submit`.
         """
         return AsyncJobHandle(self._caller, JobRef(str(job_id), prefix_of(api_version)))
+
+    async def quarantined(self, *, timeout: Timeout = UNSET) -> AsyncHandles:
+        """The client's quarantined jobs, newest first, a hundred at most; `state.quarantine` tells why.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: The server has no such list.
+        """
+        found = await self._caller.run(decisions.quarantined(self._caller.session, timeout))
+        return [AsyncJobHandle(self._caller, JobRef(job.id), job) for job in found]
 
     def as_completed(
         self, jobs: Iterable[AsyncJobHandle], *, timeout: float | None = None

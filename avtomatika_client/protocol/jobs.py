@@ -93,6 +93,9 @@ class Job(Received):
         progress: 0 to 1, of the task that runs.
         progress_message: What the task said with it.
         held: Whether it waits to be released before it starts.
+        approval: What people are asked, while it waits for their decision: `integration`, `message`, `decisions`,
+            `asked_at`, `deadline`.
+        quarantine: Why it was quarantined: `task_id`, `skill`, `at` and `failures`, attempt by attempt.
     """
 
     id: str = Field(validation_alias=AliasChoices("id", "job_id"))
@@ -107,6 +110,8 @@ class Job(Received):
     progress: float | None = None
     progress_message: str | None = None
     held: bool = False
+    approval: JSON = None
+    quarantine: JSON = None
 
     @property
     def is_final(self) -> bool:
@@ -152,6 +157,26 @@ class CancelReply(Received):
     """Answer to a cancel: `cancellation_request_sent` (an open socket took it) or `cancellation_request_accepted`."""
 
     status: str
+
+
+class ApprovalReceived(Received):
+    """Answer to a decision: `approval_received`."""
+
+    status: str
+    job_id: str
+
+
+class JobRetried(Received):
+    """Answer of `POST /jobs/{id}/retry`: `retried`."""
+
+    status: str
+    job_id: str
+
+
+class ErrorBody(Received):
+    """The seeds' error envelope."""
+
+    error: str
 
 
 class ServerStatus(Received):

@@ -26,6 +26,8 @@ class ErrorCode(OpenEnum):
     RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED_ERROR"
     CONTRACT_VIOLATION = "CONTRACT_VIOLATION_ERROR"
     SKILL_UNKNOWN = "SKILL_UNKNOWN_ERROR"
+    POISON = "POISON_TASK_ERROR"
+    """The task has ended its worker three times; only the server says so."""
     INTERRUPTED = "INTERRUPTED"
     """The worker hands the task back unfinished; no attempt is burnt."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator_lite.engine.state import Job, TaskSpec, spec_document
+from orchestrator_lite.engine.state import Approval, Job, TaskSpec, spec_document
 from orchestrator_lite.runtime.jobs import Live
 from orchestrator_lite.store import ListedJob, TaskRow
 
@@ -43,6 +43,8 @@ def full(live: Live, progress: float | None, message: str | None) -> dict[str, A
         "created_at": job.created_at,
         "updated_at": job.updated_at,
         "cancel_requested_at": job.cancel_requested_at,
+        "approval": None if job.approval is None else _approval(job.approval),
+        "quarantine": job.quarantine,
         "progress": progress,
         "progress_message": message,
     }
@@ -97,6 +99,17 @@ def _task(live: Live, task_id: str, spec: TaskSpec) -> dict[str, Any]:
         "execution_timeout_seconds": spec.timeout_seconds,
         "task_dispatched_at": None if task is None else task.dispatched_at,
         "task_worker_id": None if row is None else _holder(row),
+    }
+
+
+def _approval(approval: Approval) -> dict[str, Any]:
+    """What is asked, never the token that decides."""
+    return {
+        "integration": approval.integration,
+        "message": approval.message,
+        "decisions": sorted(approval.transitions),
+        "asked_at": approval.asked_at,
+        "deadline": approval.deadline,
     }
 
 

@@ -7,7 +7,6 @@ from pydantic_core import from_json
 from starlette.responses import Response
 
 from avtomatika_client.protocol import headers
-from avtomatika_client.protocol.files import JobReleased
 from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job
 from orchestrator_lite.api import _views
 from orchestrator_lite.api._http import (
@@ -18,13 +17,11 @@ from orchestrator_lite.api._http import (
     until_gone,
 )
 from orchestrator_lite.api._listing import read_query
-from orchestrator_lite.engine.state import Client
-from orchestrator_lite.runtime.jobs import Live
+from orchestrator_lite.api._owned import client_of, owned
 
 LONGEST_WAIT = 60.0
 """Seconds one `?wait=` holds at most."""
 
-_UNKNOWN = "Job not found"
 _ENDED = "Job not found or already terminal."
 
 
@@ -40,7 +37,7 @@ async def listed(request: Request) -> Response:
     `X-Next-Cursor` holds what `?cursor=` continues with.
     """
     asked = read_query(request)
-    found = await core_of(request).jobs(_client(request), limit=asked.page + 1, **asked.narrowed)
+    found = await core_of(request).jobs(client_of(request), limit=asked.page + 1, **asked.narrowed)
     reply = answer([_views.listed(job) for job in found[: asked.page]])
     if len(found) > asked.page:
         reply.headers[headers.NEXT_CURSOR] = found[asked.page - 1].id
@@ -55,12 +52,12 @@ async def get(request: Request) -> Response:
     `?view=compact` gives what release 1.0b30 gives, `?fields=a,b` these fields and `id`.
     """
     core, job_id = core_of(request), request.path_params["job_id"]
-    await _owned(request)
+    await owned(request)
     seconds, view = _wait_seconds(request), _view(request)
     if seconds > 0:
         async with until_gone(request) as gone:
             await core.wait(job_id, seconds, gone)
-    live = await _owned(request)
+    live = await owned(request)
     shown = _views.compact(live.job) if view == "compact" else _views.full(live, *core.progress(live))
     fields = request.query_params.get("fields")
     return answer(_views.only(shown, fields) if fields else shown)
@@ -70,7 +67,7 @@ async def get(request: Request) -> Response:
 @router.post("/api/jobs/{job_id}/cancel", include_in_schema=False)
 async def cancel(request: Request) -> Response:
     """Ask for a job's end: waiting work ends at once, running work on its worker's word."""
-    live = await _owned(request, _ENDED)
+    live = await owned(request, _ENDED)
     if live.job.is_final:
         raise ApiError(404, _ENDED)
     applied = await core_of(request).cancel(live.job.id)
@@ -80,23 +77,11 @@ async def cancel(request: Request) -> Response:
     return answer({"status": "cancellation_request_sent" if sent else "cancellation_request_accepted"})
 
 
-@router.post("/api/{api_version}/jobs/{job_id}/release", responses={200: {"model": JobReleased}})
-@router.post("/api/jobs/{job_id}/release", include_in_schema=False)
-async def release(request: Request) -> Response:
-    """Let a held job start; again, when it has been released already, changes nothing."""
-    live = await _owned(request)
-    applied = await core_of(request).release(live.job.id)
-    job = live.job if applied is None else applied.job
-    if job.hold != "released":
-        raise ApiError(409, "Job has ended" if job.is_final else "Job is not held")
-    return answer({"status": "released", "job_id": job.id})
-
-
 @router.get("/api/{api_version}/jobs/{job_id}/history", responses={200: {"model": list[HistoryEvent]}})
 @router.get("/api/jobs/{job_id}/history", include_in_schema=False)
 async def history(request: Request) -> Response:
     """Everything that happened to a job, oldest first."""
-    live = await _owned(request)
+    live = await owned(request)
     rows = await core_of(request).store.events_after(live.job.id)
     return answer([from_json(row.doc) for row in rows])
 
@@ -115,24 +100,12 @@ async def workers(request: Request) -> Response:
                 "status": worker.status,
                 "last_seen": worker.seen_at,
                 "current_tasks": [lease.row.task_id for lease in desk.leases.of(worker.worker_id)],
-                "reputation": 1.0,
+                "reputation": worker.reputation,
             }
             for worker in desk.workers.all()
             if worker.is_active(now)
         ]
     )
-
-
-def _client(request: Request) -> Client:
-    client: Client = request.scope["client_identity"]
-    return client
-
-
-async def _owned(request: Request, unknown_text: str = _UNKNOWN) -> Live:
-    live = await core_of(request).get(request.path_params["job_id"], _client(request))
-    if live is None:
-        raise ApiError(404, unknown_text)
-    return live
 
 
 def _view(request: Request) -> str:

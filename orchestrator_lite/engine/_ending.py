@@ -21,6 +21,8 @@ HOLD_TIMER = "hold"
 
 DELAY_TIMER = "delay"
 
+APPROVAL_TIMER = "approval"
+
 
 def enter(step: Step, state: str, at: float, *, duration_ms: int | None = None) -> None:
     """Leave the current state for `state`; its handler is owed."""
@@ -53,6 +55,9 @@ def end(step: Step, status: str, at: float, *, result: Any = None, **noted: Any)
     _children.call_off(step, at)
     if job.is_delayed:
         step.clear_timers.append(DELAY_TIMER)
+    if job.approval is not None:
+        step.clear_timers.append(APPROVAL_TIMER)
+        step.update(approval=None)
     error = None if status == "finished" else job.error  # a failure that a transition made good is none any more
     step.update(status=status, result=result, error=error, tasks={})
     step.note("job_completed", at, error=step.job.error, **noted)

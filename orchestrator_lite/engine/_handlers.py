@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator_lite.engine import _ending, _queueing, _subjobs
-from orchestrator_lite.engine.actions import Dispatch, DispatchParallel, GoTo, RunBlueprint
+from orchestrator_lite.engine import _approval, _ending, _queueing, _subjobs
+from orchestrator_lite.engine.actions import AwaitApproval, Dispatch, DispatchParallel, GoTo, RunBlueprint
 from orchestrator_lite.engine.events import Created, HandlerDone, HandlerFailed, Released
 from orchestrator_lite.engine.step import Step
 
@@ -56,6 +56,8 @@ def done(step: Step, event: HandlerDone) -> None:
             _queueing.dispatch_parallel(step, specs, target, event)
         case RunBlueprint():
             _subjobs.run(step, event.action, event)
+        case AwaitApproval():
+            _approval.ask(step, event.action, event)
         case None:
             _without_action(step, event)
 

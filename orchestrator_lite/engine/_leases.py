@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator_lite.engine import _children, _ending, _queueing
+from orchestrator_lite.engine import _children, _ending, _quarantine, _queueing, _results
 from orchestrator_lite.engine.events import InQueue, LeaseLost, Returned
 from orchestrator_lite.engine.state import Task
 from orchestrator_lite.engine.step import Step, Taken
+
+MAX_CRASHES = 3
+"""Workers a task may take with it before it is given up."""
 
 
 def lost(step: Step, event: LeaseLost) -> None:
@@ -24,11 +27,29 @@ def lost(step: Step, event: LeaseLost) -> None:
         reason=event.reason,
     )
     _children.abandon(step, event.task_id, event.at)
-    if step.job.cancel_requested_at is None:
-        step.requeue.append(Taken(event.task_id, event.standing.attempt, True))
-        _queueing.limit_wait(step, event.task_id, task, since=event.at)
+    if step.job.cancel_requested_at is not None:
+        _give_up(step, event.task_id, task, event.standing, event.at)
         return
-    _give_up(step, event.task_id, task, event.standing, event.at)
+    task = _crashed(task, event)
+    if task.crashes >= MAX_CRASHES:
+        _results.poisoned(step, event.task_id, task, event.standing, event.at)
+        return
+    step.requeue.append(Taken(event.task_id, event.standing.attempt, True))
+    _queueing.keep(step, event.task_id, task)
+    _queueing.limit_wait(step, event.task_id, task, since=event.at)
+
+
+def _crashed(task: Task, event: LeaseLost) -> Task:
+    """The task with one more worker on record that went away with it."""
+    lost = _quarantine.with_failure(
+        task,
+        attempt=event.standing.attempt,
+        worker_id=event.standing.worker_id,
+        at=event.at,
+        code="LEASE_LOST",
+        message=event.reason,
+    )
+    return replace(lost, crashes=task.crashes + 1)
 
 
 def returned(step: Step, event: Returned) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from avtomatika_client.protocol.worker import ErrorCode
-from orchestrator_lite.engine import _children, _ending, _queueing
+from orchestrator_lite.engine import _children, _ending, _quarantine, _queueing
 from orchestrator_lite.engine.events import InQueue, ResultArrived
 from orchestrator_lite.engine.state import Task, TaskSpec
 from orchestrator_lite.engine.step import Step, Taken, Verdict
@@ -64,12 +64,39 @@ def gave_up(step: Step, task_id: str, standing: InQueue | None, at: float) -> No
     step.verdict = None
 
 
+def poisoned(step: Step, task_id: str, task: Task, standing: InQueue, at: float) -> None:
+    """A task has taken its workers with it too often: it has failed, and nobody is given it again."""
+    step.drop.append(Taken(task_id, standing.attempt, standing.leased))
+    message = f"The task ended its worker {task.crashes} times; it is not handed out again."
+    error = {"code": ErrorCode.POISON.value, "message": message, "details": {"failures": list(task.failures)}}
+    event = ResultArrived(
+        at=at,
+        task_id=task_id,
+        worker_id=standing.worker_id or "",
+        attempt=None,
+        current=standing,
+        status="failure",
+        error=error,
+    )
+    _conclude(step, event, task, _NO_ATTEMPT)
+    step.verdict = None
+
+
 def _conclude(step: Step, event: ResultArrived, task: Task, attempt: int) -> None:
     _finish_task(step, event, attempt)
     if step.job.status == "waiting_for_parallel_tasks":
         _join(step, event)
     else:
-        _follow(step, event, task)
+        _follow(step, event, _with_evidence(task, event, attempt))
+
+
+def _with_evidence(task: Task, event: ResultArrived, attempt: int) -> Task:
+    if event.status != "failure" or _code(event) == ErrorCode.POISON.value:
+        return task
+    message = str((event.error or {}).get("message") or "")
+    return _quarantine.with_failure(
+        task, attempt=attempt, worker_id=event.worker_id, at=event.at, code=_code(event), message=message
+    )
 
 
 def _refusal(step: Step, event: ResultArrived) -> Verdict | None:
@@ -147,13 +174,16 @@ def _tried_again(step: Step, event: ResultArrived, task: Task, attempt: int) -> 
     )
     step.drop.append(Taken(event.task_id, attempt))
     _children.abandon(step, event.task_id, event.at)
+    if not interrupted:
+        task = _with_evidence(task, event, attempt)
     again = replace(task, attempt=attempt + 1, retries=task.retries + (0 if interrupted else 1))
     if interrupted:
         _queueing.enqueue(step, event.task_id, again, event.at)
         return True
     step.clear_timers.append(f"dispatch:{event.task_id}")
-    step.set_timers[f"retry:{event.task_id}"] = event.at + _backoff(event, again.retries)
-    _queueing.keep(step, event.task_id, replace(again, waiting_for_retry=True))
+    retry_at = event.at + _backoff(event, again.retries)
+    step.set_timers[f"retry:{event.task_id}"] = retry_at
+    _queueing.keep(step, event.task_id, replace(again, waiting_for_retry=True, retry_at=retry_at))
     step.update(retry_count=again.retries)
     return True
 
@@ -217,7 +247,7 @@ def _follow(step: Step, event: ResultArrived, task: Task) -> None:
     transitions = task.spec.transitions
     match event.status:
         case "failure":
-            _follow_failure(step, event, transitions)
+            _follow_failure(step, event, task)
         case "cancelled" if "cancelled" not in transitions:
             step.verdict = Verdict(transition="cancelled_handled")
             _ending.end(step, "cancelled", event.at)
@@ -233,7 +263,7 @@ def _follow(step: Step, event: ResultArrived, task: Task) -> None:
             _ending.fail(step, "failed", event.at, code="UNHANDLED_STATUS", message=message)
 
 
-def _follow_failure(step: Step, event: ResultArrived, transitions: dict[str, str]) -> None:
+def _follow_failure(step: Step, event: ResultArrived, task: Task) -> None:
     step.verdict = Verdict(transition="failure_handled")
     code = _code(event)
     error = {"message": "", "details": None, **(event.error or {}), "code": code}
@@ -241,13 +271,15 @@ def _follow_failure(step: Step, event: ResultArrived, transitions: dict[str, str
         step.update(error=error)
         _ending.end(step, "cancelled", event.at)
         return
-    target = transitions.get(code) or transitions.get("failure")
+    target = task.spec.transitions.get(code) or task.spec.transitions.get("failure")
     if target is not None:
         _merge(step, event)
         step.update(error=error)
         _ending.enter(step, target, event.at)
         return
     status = "failed" if code in _FAILING_CODES else "quarantined"
+    if status == "quarantined":
+        step.update(quarantine=_quarantine.evidence(event.task_id, task, event.at))
     _ending.fail(step, status, event.at, code=code, message=error["message"], details=error["details"])
 
 

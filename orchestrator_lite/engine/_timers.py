@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator_lite.engine import _ending, _queueing, _results
+from orchestrator_lite.engine import _approval, _ending, _queueing, _results
 from orchestrator_lite.engine.events import TimerFired
 from orchestrator_lite.engine.step import Step
 
@@ -26,6 +26,8 @@ def fired(step: Step, event: TimerFired) -> None:
             _start(step, event)
         case "hold":
             _held_too_long(step, event)
+        case "approval":
+            _approval.timed_out(step, event)
 
 
 def _retry(step: Step, event: TimerFired, task_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -9,6 +10,8 @@ from typing import Any, TypeAlias
 from avtomatika_client.protocol.errors import AvtomatikaError
 from orchestrator_lite.engine._limits import MAX_DEPTH
 from orchestrator_lite.engine.json_values import copied
+from orchestrator_lite.engine.lanes import SEPARATOR
+from orchestrator_lite.engine.matching import STRATEGIES, version_test
 from orchestrator_lite.engine.state import TaskSpec
 
 
@@ -50,7 +53,18 @@ class RunBlueprint:
     result_timeout: float | None = None
 
 
-Action: TypeAlias = GoTo | Dispatch | DispatchParallel | RunBlueprint
+@dataclass(frozen=True, slots=True)
+class AwaitApproval:
+    """Wait until somebody decides; `timeout` in seconds, None: as long as the job may take."""
+
+    integration: str
+    message: str
+    transitions: dict[str, str]
+    token: str
+    timeout: float | None = None
+
+
+Action: TypeAlias = GoTo | Dispatch | DispatchParallel | RunBlueprint | AwaitApproval
 
 
 class ActionFactory:
@@ -103,6 +117,9 @@ class ActionFactory:
         result_timeout_seconds: float | None = None,
         max_cost: float | None = None,
         priority: float = 0.0,
+        skill_version: str | None = None,
+        skill_type: str | None = None,
+        resource_hint: str | None = None,
     ) -> None:
         """Have a worker run a skill; its status decides by `transitions` which state comes next.
 
@@ -110,17 +127,27 @@ class ActionFactory:
             task_type: The skill's name.
             params: The skill's input.
             transitions: Status (`success`, `failure`, an error code, or any word a worker returns) to state.
-            dispatch_strategy: How a worker is chosen.
-            resource_requirements: What the worker must have.
+            dispatch_strategy: Which of several idle workers gets it: `default` (those with the skill warm first, then
+                the cheapest, then the most reliable), `round_robin`, `least_connections`, `cheapest`, `best_value`
+                (cost by reputation) or `overflow` (the cheapest with fewer than three tasks).
+            resource_requirements: What the worker must have: `resources` (`properties`, `devices`), or their keys at
+                once; `installed_artifacts`, `installed_models`, `installed_software`, `extra_requirements`, `skill`.
+                Numbers mean at least, lists mean one of.
             timeout_seconds: Seconds the task may run.
             dispatch_timeout_seconds: Seconds it may wait in the queue; default: the job's `dispatch_timeout`.
             result_timeout_seconds: Seconds from its dispatch within which its result must come.
             max_cost: The most a worker may charge.
             priority: Higher goes first.
+            skill_version: A version, such as `2.1`, or a range, such as `>=2,<3`.
+            skill_type: The type the skill must have been published with.
+            resource_hint: Handed to the worker as `params["resource_hint"]`.
 
         Raises:
-            ActionError: Another action was recorded, a transition leads nowhere, or `params` is no JSON object.
+            ActionError: Another action was recorded, a transition leads nowhere, an option is malformed, or `params`
+                is no JSON object.
         """
+        if resource_hint is not None:
+            params = {**(params or {}), "resource_hint": resource_hint}
         options = {
             "dispatch_strategy": dispatch_strategy,
             "resource_requirements": resource_requirements,
@@ -129,6 +156,8 @@ class ActionFactory:
             "result_timeout_seconds": result_timeout_seconds,
             "max_cost": max_cost,
             "priority": priority,
+            "skill_version": skill_version,
+            "skill_type": skill_type,
         }
         self._record(Dispatch(_spec(task_type, params, self._transitions(transitions or {}), options)))
 
@@ -187,6 +216,34 @@ class ActionFactory:
         )
         self._record(action)
 
+    def await_human_approval(
+        self, integration: str, message: str, transitions: Mapping[str, str], *, timeout_seconds: float | None = None
+    ) -> str:
+        """Pause until somebody decides, by `POST /_public/webhooks/approval/{job_id}` or `job.approve("approved")`.
+
+        Args:
+            integration: Where people are asked, such as `slack`; shown with the job.
+            message: What they are asked; shown with the job.
+            transitions: Decision (`approved`, `rejected`, any word) to state.
+            timeout_seconds: Seconds after which the transition `timeout` is taken, or the job fails without one;
+                default: as long as the job may take.
+
+        Returns:
+            A token that lets its bearer decide once: put it into the link that people are sent.
+
+        Raises:
+            ActionError: Another action was recorded, a transition leads nowhere, or there is none.
+        """
+        chosen = self._transitions(transitions)
+        if not chosen:
+            raise ActionError("await_human_approval: transitions name no decision")
+        if timeout_seconds is not None:
+            _check_number("timeout_seconds", timeout_seconds)
+        token = secrets.token_urlsafe(32)
+        where, what = copied(str(integration), "integration"), copied(str(message), "message")
+        self._record(AwaitApproval(where, what, chosen, token, timeout_seconds))
+        return token
+
     def _record(self, action: Action) -> None:
         if self._recorded is not None:
             first, second = type(self._recorded).__name__, type(action).__name__
@@ -211,7 +268,8 @@ _NUMBERS = (*_SECONDS, "max_cost", "priority")
 _LARGEST = 10**15
 """Beyond every time, cost and priority; keeps them within what stores and dates can hold."""
 
-_OPTIONS = frozenset({"dispatch_strategy", "resource_requirements", *_NUMBERS})
+_TEXTS = ("dispatch_strategy", "skill_version", "skill_type")
+_OPTIONS = frozenset({"resource_requirements", *_TEXTS, *_NUMBERS})
 
 
 def _branch(index: int, task: Mapping[str, Any]) -> TaskSpec:
@@ -228,10 +286,16 @@ def _spec(name: object, params: object, transitions: dict[str, str], options: Ma
     given = {key: copied(options[key], key) for key in _OPTIONS if options.get(key) is not None}
     for key in _NUMBERS:
         _check_number(key, given.get(key, 1))
-    if not isinstance(given.get("dispatch_strategy", ""), str):
-        raise ActionError(f"dispatch_strategy: expected a text, got {given['dispatch_strategy']!r}")
+    for key in _TEXTS:
+        if not isinstance(given.get(key, ""), str):
+            raise ActionError(f"{key}: expected a text, got {given[key]!r}")
     if not isinstance(given.get("resource_requirements", {}), dict):
         raise ActionError(f"resource_requirements: expected an object, got {given['resource_requirements']!r}")
+    if given.get("dispatch_strategy", "default") not in STRATEGIES:
+        known = ", ".join(sorted(STRATEGIES))
+        raise ActionError(f"dispatch_strategy: {given['dispatch_strategy']!r} is not one of {known}")
+    if "skill_version" in given:
+        _check_version(given["skill_version"])
     return TaskSpec(type=_skill_name(name), params=_params(params), transitions=transitions, **given)
 
 
@@ -247,8 +311,15 @@ def _check_seconds(key: str, value: object) -> None:
         raise ActionError(f"{key}: expected a number of seconds above 0, got {value!r}")
 
 
+def _check_version(text: str) -> None:
+    try:
+        version_test(text)
+    except ValueError as error:
+        raise ActionError(f"skill_version: {error}") from error
+
+
 def _skill_name(name: object) -> str:
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or SEPARATOR in name:
         raise ActionError(f"a task's type must be a skill's name, got {name!r}")
     plain: str = copied(str(name), "type")
     return plain

@@ -178,6 +178,36 @@ class CheckpointTaken:
     doc: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Somebody has decided what the job waits for.
+
+    Attributes:
+        at: When, UTC seconds.
+        decision: One of the transitions asked for.
+        metadata: What came with it.
+    """
+
+    at: float
+    decision: str
+    metadata: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """A quarantined job is to try its task again."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetOut:
+    """A quarantined job is let out: it goes on in `state`, or ends as `failed` without one."""
+
+    at: float
+    state: str | None = None
+
+
 Event: TypeAlias = (
     Created
     | Released
@@ -191,4 +221,7 @@ Event: TypeAlias = (
     | CallMade
     | ChildEnded
     | CheckpointTaken
+    | Decided
+    | Retried
+    | LetOut
 )

@@ -9,19 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator_lite.engine import _cancelling, _handlers, _leases, _results, _subjobs, _timers
+from orchestrator_lite.engine import (
+    _approval,
+    _cancelling,
+    _handlers,
+    _leases,
+    _quarantine,
+    _results,
+    _subjobs,
+    _timers,
+)
 from orchestrator_lite.engine.events import (
     CallMade,
     CancelAsked,
     CheckpointTaken,
     ChildEnded,
     Created,
+    Decided,
     Event,
     HandlerDone,
     HandlerFailed,
     LeaseLost,
+    LetOut,
     Released,
     ResultArrived,
+    Retried,
     Returned,
     TimerFired,
 )
@@ -41,6 +53,9 @@ _FOLDS: dict[type[Event], Callable[[Step, Any], None]] = {
     CallMade: _subjobs.called,
     ChildEnded: _subjobs.ended,
     CheckpointTaken: _subjobs.checkpoint,
+    Decided: _approval.decided,
+    Retried: _quarantine.retried,
+    LetOut: _quarantine.let_out,
 }
 
 
@@ -53,7 +68,7 @@ def fold(job: Job, event: Event) -> Step:
 
     Returns:
         The new state with everything that is to be written and done with it. A job that has ended only ever gains
-        history events.
+        history events, unless it is taken out of quarantine.
     """
     step = Step(job)
     _FOLDS[type(event)](step, event)

@@ -36,6 +36,8 @@ class TaskSpec:
     result_timeout_seconds: float | None = None
     max_cost: float | None = None
     priority: float = 0.0
+    skill_version: str | None = None
+    skill_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,10 @@ class Task:
         deadline: UTC seconds by which its result must come, whatever the attempt.
         dropped: Taken off the queue by a cancel; it will have no result.
         waiting_for_retry: It failed and its next attempt has not been queued yet.
+        retry_at: When that will be.
         checkpointed: Whether something is kept of it for its next attempt.
+        crashes: Attempts that ended with their worker.
+        failures: How its attempts failed, the latest last: evidence for a quarantine.
     """
 
     spec: TaskSpec
@@ -60,7 +65,10 @@ class Task:
     deadline: float | None = None
     dropped: bool = False
     waiting_for_retry: bool = False
+    retry_at: float | None = None
     checkpointed: bool = False
+    crashes: int = 0
+    failures: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,27 @@ class Child:
     attempt: int = 0
     transitions: dict[str, str] = field(default_factory=dict)
     dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A decision the job waits for.
+
+    Attributes:
+        integration: Where people are asked, in the blueprint's words.
+        message: What they are asked.
+        transitions: Decision to state.
+        token: Lets its bearer decide, once; never shown with the job.
+        asked_at: Since when, UTC seconds.
+        deadline: UTC seconds by which it must come.
+    """
+
+    integration: str
+    message: str
+    transitions: dict[str, str]
+    token: str
+    asked_at: float
+    deadline: float | None = None
 
 
 @dataclass(kw_only=True)
@@ -130,6 +159,9 @@ class Job:
         starts_at: UTC seconds before which it does not start; None: it was not delayed, or its time has come.
         priority: What the priorities of its tasks are raised by.
         max_transitions: States it may enter, where fewer than others.
+        approval: The decision it waits for.
+        quarantine: Why it was quarantined: task, skill and how the attempts failed.
+        revived_at: When it was last taken out of quarantine; its result timeout counts from then.
     """
 
     id: str
@@ -166,6 +198,9 @@ class Job:
     starts_at: float | None = None
     priority: float = 0.0
     max_transitions: int | None = None
+    approval: Approval | None = None
+    quarantine: dict[str, Any] | None = None
+    revived_at: float | None = None
 
     @property
     def is_final(self) -> bool:
@@ -190,7 +225,9 @@ class Job:
     @property
     def result_deadline(self) -> float | None:
         """UTC seconds by which it must have ended."""
-        return None if self.result_timeout is None else self.created_at + self.result_timeout
+        if self.result_timeout is None:
+            return None
+        return (self.created_at if self.revived_at is None else self.revived_at) + self.result_timeout
 
     def copied(self) -> Job:
         """A shallow copy; its fields are replaced, never changed in place."""
@@ -209,6 +246,7 @@ def to_document(job: Job) -> bytes:
     if job.children:
         plain["children"] = {child_id: asdict(child) for child_id, child in job.children.items()}
     plain["last_task"] = None if job.last_task is None else [job.last_task[0], spec_document(job.last_task[1])]
+    plain["approval"] = None if job.approval is None else asdict(job.approval)
     return to_json(plain)
 
 
@@ -218,12 +256,14 @@ def from_document(doc: bytes) -> Job:
     last = plain.pop("last_task")
     parent = plain.pop("parent", None)
     children = plain.pop("children", {})
+    approval = plain.pop("approval", None)
     return Job(
         client=Client(**plain.pop("client")),
-        tasks={key: Task(spec=TaskSpec(**item.pop("spec")), **item) for key, item in plain.pop("tasks").items()},
+        tasks={key: _task(item) for key, item in plain.pop("tasks").items()},
         last_task=None if last is None else (last[0], TaskSpec(**last[1])),
         parent=None if parent is None else Parent(**parent),
         children={child_id: Child(**child) for child_id, child in children.items()},
+        approval=None if approval is None else Approval(**approval),
         **plain,
     )
 
@@ -231,6 +271,11 @@ def from_document(doc: bytes) -> Job:
 def spec_document(spec: TaskSpec) -> dict[str, Any]:
     """A task's specification as plain JSON."""
     return dict(spec.__dict__)
+
+
+def _task(plain: dict[str, Any]) -> Task:
+    spec, failures = TaskSpec(**plain.pop("spec")), tuple(plain.pop("failures", ()))
+    return Task(spec=spec, failures=failures, **plain)
 
 
 def _task_document(task: Task) -> dict[str, Any]:
@@ -243,4 +288,7 @@ def _task_document(task: Task) -> dict[str, Any]:
         "dropped": task.dropped,
         "waiting_for_retry": task.waiting_for_retry,
         "checkpointed": task.checkpointed,
+        "retry_at": task.retry_at,
+        "crashes": task.crashes,
+        "failures": task.failures,
     }

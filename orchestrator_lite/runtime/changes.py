@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from orchestrator_lite.engine.events import Event
 from orchestrator_lite.engine.fold import fold
+from orchestrator_lite.engine.lanes import lane_of
 from orchestrator_lite.engine.state import Job, to_document
 from orchestrator_lite.engine.step import Queued, Step, Taken, Verdict
 from orchestrator_lite.runtime.handling import Outcome
@@ -70,8 +71,8 @@ class Draft:
         """Tasks that go back to the queue."""
         return [taken for step in self._steps for taken in step.requeue]
 
-    def change(self, at: float, place: Callable[[TaskRow], TaskRow]) -> Change:
-        """The change to commit; `place` gives a task to a worker that waits, if there is one."""
+    def change(self, at: float, place: Callable[[TaskRow, str], TaskRow]) -> Change:
+        """The change to commit; `place` gives a task, by its strategy, to a worker that waits, if there is one."""
         job = self.job
         set_timers, clear_timers = self._timers()
         return Change(
@@ -86,7 +87,7 @@ class Draft:
                 doc=to_document(job),
             ),
             events=[EventRow(0, job.id, at, to_json(event)) for step in self._steps for event in step.events],
-            enqueue=[place(_queue_row(job, queued)) for queued in self.enqueue],
+            enqueue=[place(_queue_row(job, queued), queued.spec.dispatch_strategy) for queued in self.enqueue],
             drop=[TaskRef(taken.task_id, taken.attempt, taken.leased) for taken in self.dropped],
             requeue=[TaskRef(taken.task_id, taken.attempt, taken.leased) for taken in self.requeued],
             set_timers=[Timer(f"{job.id}:{name}", job.id, name, due) for name, due in set_timers.items()],
@@ -119,7 +120,7 @@ def _queue_row(job: Job, queued: Queued) -> TaskRow:
     return TaskRow(
         task_id=queued.task_id,
         job_id=job.id,
-        skill=queued.spec.type,
+        skill=lane_of(queued.spec),
         priority=queued.spec.priority,
         attempt=queued.attempt,
         spent=False,
@@ -138,6 +139,10 @@ def _payload(job: Job, queued: Queued) -> bytes:
         "tracing_context": job.tracing_context,
         "params_metadata": None,
     }
+    if queued.spec.skill_version is not None:
+        body["skill_version"] = queued.spec.skill_version
+    if queued.spec.skill_type is not None:
+        body["skill_type"] = queued.spec.skill_type
     if queued.spec.timeout_seconds is not None:
         body["timeout_seconds"] = queued.spec.timeout_seconds
     deadlines = [at for at in (job.result_deadline, job.tasks[queued.task_id].deadline) if at is not None]

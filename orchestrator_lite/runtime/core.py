@@ -10,8 +10,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
+from avtomatika_client.protocol.errors import AvtomatikaError
 from orchestrator_lite.blueprint import Blueprint
-from orchestrator_lite.engine.events import CancelAsked, Released, TimerFired
+from orchestrator_lite.engine.events import CancelAsked, Decided, LetOut, Released, Retried, TimerFired
 from orchestrator_lite.engine.state import Client, Job
 from orchestrator_lite.files import Files
 from orchestrator_lite.runtime.blueprints import Blueprints
@@ -29,6 +30,10 @@ from orchestrator_lite.runtime.workers import Workers
 from orchestrator_lite.store import Due, ListedJob, Store
 
 log = logging.getLogger(__name__)
+
+
+class UnknownStateError(AvtomatikaError):
+    """A job was to go on in a state that its blueprint does not have."""
 
 
 class Core:
@@ -59,7 +64,7 @@ class Core:
         self._look_again = look_again
         self._open = AsyncExitStack()
         self._leases = LeaseBook()
-        self._dispatcher = Dispatcher(clock)
+        self._dispatcher = Dispatcher(clock, self._leases)
         self._watchers = Watchers()
         self._runner = Runner(
             store,
@@ -197,6 +202,31 @@ class Core:
             return Released(at=self.clock.now()) if live.job.is_held else None
 
         return await self._runner.apply(job_id, released)
+
+    async def decide(self, job_id: str, decision: str, metadata: Any = None) -> Applied | None:
+        """Take a decision a job waits for; the verdict says whether it counted."""
+        event = Decided(at=self.clock.now(), decision=decision, metadata=metadata)
+        return await self._runner.apply(job_id, lambda _: event)
+
+    async def retry(self, job_id: str) -> Applied | None:
+        """Have a quarantined job try its task again; the verdict says whether it does."""
+        event = Retried(at=self.clock.now())
+        return await self._runner.apply(job_id, lambda _: event)
+
+    async def let_out(self, job_id: str, state: str | None) -> Applied | None:
+        """Let a job out of quarantine, into a state of its blueprint or into its end; the verdict says whether it was.
+
+        Raises:
+            UnknownStateError: Its blueprint has no such state, or is not loaded.
+        """
+
+        def let_out(live: Live) -> LetOut:
+            blueprint = self.blueprints.named(live.job.blueprint)
+            if state is not None and (blueprint is None or state not in blueprint.states):
+                raise UnknownStateError(f"state: blueprint {live.job.blueprint!r} has no state {state!r}")
+            return LetOut(at=self.clock.now(), state=state)
+
+        return await self._runner.apply(job_id, let_out)
 
     @property
     def moves(self) -> int:

@@ -12,9 +12,10 @@ from avtomatika_client.protocol.worker import Heartbeat, Registration, TaskResul
 from orchestrator_lite.engine.events import LeaseLost, ResultArrived
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.step import Verdict
-from orchestrator_lite.runtime.dispatcher import Dispatcher, Poll
+from orchestrator_lite.runtime.dispatcher import Dispatcher
 from orchestrator_lite.runtime.jobs import Live, in_queue
 from orchestrator_lite.runtime.leases import Lease, LeaseBook
+from orchestrator_lite.runtime.poll import Poll
 from orchestrator_lite.runtime.runner import Runner
 from orchestrator_lite.runtime.workers import Worker, Workers
 from orchestrator_lite.store import Due, Renewal, Store, TaskRow
@@ -53,7 +54,8 @@ class Desk:
     async def heartbeat(self, worker: Worker, beat: Heartbeat) -> list[str]:
         """Take a heartbeat; returns the task and job ids the worker is to stop."""
         now = self._clock.now()
-        await self.workers.heartbeat(worker, beat, now)
+        if await self.workers.heartbeat(worker, beat, now):
+            self._dispatcher.dismiss(worker.worker_id, ask_again=True)
         self.acknowledge(worker, ((item.task_id, item.attempt) for item in beat.acks))
         if beat.current_tasks is None:
             self.leases.alive(worker, now)
@@ -87,7 +89,7 @@ class Desk:
         worker.seen_at = self._clock.now()
         until = self._clock.monotonic() + hold
         while self._may_wait(worker) and not gone.done():
-            poll = Poll(worker, worker.skills, limit)
+            poll = self._dispatcher.poll(worker, limit)
             rows = [] if self._dispatcher.is_dry(poll) else await self._asked(poll)
             if not rows and not poll.again and self._may_wait(worker):
                 rows = await self._waited(poll, until - self._clock.monotonic(), gone)
@@ -200,7 +202,7 @@ class Desk:
         rows: list[TaskRow] | None = None
         until = worker.lease_until(now)
         try:
-            rows = await self._store.lease(worker.worker_id, worker.incarnation, poll.skills, until, poll.limit)
+            rows = await self._store.lease(worker.worker_id, worker.incarnation, poll.lanes, until, poll.limit)
         finally:
             self._dispatcher.asked(poll, empty=rows == [])
         for row in rows:

@@ -6,36 +6,17 @@ reserves a waiting poll, so that the lease is committed together with the task a
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from avtomatika_client.protocol.clock import Clock
+from orchestrator_lite.engine.lanes import skill_of
+from orchestrator_lite.runtime.choosing import Choice
+from orchestrator_lite.runtime.lanes import Lanes
+from orchestrator_lite.runtime.leases import LeaseBook
+from orchestrator_lite.runtime.poll import Poll
 from orchestrator_lite.runtime.workers import Worker
 from orchestrator_lite.store import TaskRow
-
-
-@dataclass(eq=False, slots=True)
-class Poll:
-    """One request for a task.
-
-    Attributes:
-        worker: Who asks.
-        skills: What it takes.
-        limit: How many tasks it takes at once.
-        answer: The tasks; none when it is to be answered empty.
-        again: Whether a task for it was queued while it was asking the store.
-        reserved: Whether a change that is being committed holds a task for it.
-    """
-
-    worker: Worker
-    skills: frozenset[str]
-    limit: int = 1
-    answer: asyncio.Future[list[TaskRow]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    again: bool = False
-    reserved: bool = False
-
 
 DRY_FOR = 2.0
 """Seconds for which a look into the store that found nothing is believed."""
@@ -44,17 +25,39 @@ DRY_FOR = 2.0
 class Dispatcher:
     """Polls that ask and polls that wait, by skill.
 
-    Every task that becomes queued passes `queued` or `reserve`, so a skill for which the store had nothing stays dry
-    until then; a poll for dry skills waits without asking. The belief ends by itself after a while all the same.
+    Every task that becomes queued passes `queued` or `take`, so a lane for which the store had nothing stays dry
+    until then; a poll for dry lanes waits without asking. The belief ends by itself after a while all the same.
+
+    Attributes:
+        lanes: Where tasks stand.
+        choice: Who gets a task that several could take.
+        closed: Whether everybody is answered empty: the server stops.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, leases: LeaseBook) -> None:
         self._clock = clock
+        self._leases = leases
+        self.lanes = Lanes()
+        self.choice = Choice(leases)
+        leases.freed = self._freed
         self._dry: dict[str, float] = {}
         self._asking: set[Poll] = set()
         self._polls: set[Poll] = set()
         self._waiting: dict[str, OrderedDict[Poll, None]] = {}
+        self._full: set[str] = set()
         self.closed = False
+
+    def poll(self, worker: Worker, limit: int) -> Poll:
+        """A request for tasks; a worker that has all it can hold asks for nothing until it has ended one."""
+        if worker.limit is not None and self._leases.count(worker.worker_id) >= worker.limit:
+            self._full.add(worker.worker_id)
+            return Poll(worker, frozenset(), frozenset(), limit)
+        return Poll(worker, worker.skills, self.lanes.of(worker), limit)
+
+    def _freed(self, worker_id: str) -> None:
+        if worker_id in self._full:
+            self._full.discard(worker_id)
+            self.dismiss(worker_id, ask_again=True)
 
     def asks(self, poll: Poll) -> None:
         """The poll looks into the store now: what is queued meanwhile must not escape it."""
@@ -65,12 +68,12 @@ class Dispatcher:
         """The poll has its answer from the store."""
         self._asking.discard(poll)
         if empty and not poll.again:
-            self._dry.update(dict.fromkeys(poll.skills, self._clock.monotonic() + DRY_FOR))
+            self._dry.update(dict.fromkeys(poll.lanes, self._clock.monotonic() + DRY_FOR))
 
     def is_dry(self, poll: Poll) -> bool:
         """Whether the store is known to have nothing for the poll."""
         now = self._clock.monotonic()
-        return all(self._dry.get(skill, 0.0) > now for skill in poll.skills)
+        return all(self._dry.get(lane, 0.0) > now for lane in poll.lanes)
 
     def waits(self, poll: Poll) -> None:
         """The poll waits for a task to come."""
@@ -89,15 +92,15 @@ class Dispatcher:
                 if not queue:
                     del self._waiting[skill]
 
-    def reserve(self, skill: str) -> Poll | None:
-        """The poll that has waited longest for this skill; it is out of the queue until `deliver` or `restore`."""
-        queue = self._waiting.get(skill)
-        if not queue:
-            return None
-        poll = next(iter(queue))
+    def candidates(self, lane: str) -> list[Poll]:
+        """The waiting polls that may take a task of this lane, the one that has waited longest first."""
+        skill = skill_of(lane)
+        return [poll for poll in self._waiting.get(skill, ()) if lane == skill or poll.takes(lane, skill)]
+
+    def reserve(self, poll: Poll) -> None:
+        """Take a waiting poll out of the queue until `deliver` or `restore`."""
         self.leaves(poll)
         poll.reserved = True
-        return poll
 
     def restore(self, poll: Poll) -> None:
         """The change was not written: the poll waits again, or asks once more."""
@@ -113,18 +116,23 @@ class Dispatcher:
         poll.answer.set_result(rows)
         return True
 
-    def queued(self, skills: Iterable[str]) -> None:
+    def queued(self, lanes: Iterable[str]) -> None:
         """Tasks have become queued without a poll: let those ask that could take them."""
-        for skill in skills:
-            self._dry.pop(skill, None)
+        for lane in lanes:
+            self._dry.pop(lane, None)
+            skill = skill_of(lane)
             for poll in self._asking:
-                if skill in poll.skills:
+                if poll.takes(lane, skill):
                     poll.again = True
-            woken = self.reserve(skill)
-            if woken is not None:
-                woken.reserved, woken.again = False, True
-                if not woken.answer.done():
-                    woken.answer.set_result([])
+            waiting = self.candidates(lane)
+            if waiting:
+                self._wake(self.choice.best(waiting, skill, "default", {}))
+
+    def _wake(self, poll: Poll) -> None:
+        self.leaves(poll)
+        poll.again = True
+        if not poll.answer.done():
+            poll.answer.set_result([])
 
     def queued_somewhere(self) -> None:
         """A task of an unknown skill has become queued: everybody asks again."""

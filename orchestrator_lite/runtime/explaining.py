@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator_lite.engine.state import Job, Task
+from orchestrator_lite.engine._results import MAX_RETRIES
+from orchestrator_lite.engine.lanes import lane_of, wants_of
+from orchestrator_lite.engine.matching import mismatch
+from orchestrator_lite.engine.state import Approval, Job, Task
 from orchestrator_lite.runtime.jobs import Live
 from orchestrator_lite.runtime.leases import Lease, LeaseBook
 from orchestrator_lite.runtime.workers import Worker
@@ -17,8 +21,8 @@ class Explanation:
     """What a job waits for.
 
     Attributes:
-        reason: `ended`, `no_blueprint`, `held`, `delayed`, `handler`, `no_worker`, `workers_busy`, `retry`, `leased`,
-            `cancelling` or `waiting`.
+        reason: `ended`, `no_blueprint`, `held`, `delayed`, `handler`, `approval`, `no_worker`, `no_match`,
+            `workers_busy`, `retry`, `leased`, `cancelling` or `waiting`.
         sentence: The same for people.
         details: What the sentence speaks of, by name.
     """
@@ -58,6 +62,8 @@ def explain(live: Live, *, known: bool, workers: Collection[Worker], leases: Lea
             sentence=f"{who} waits for the handler of its state {job.current_state!r}",
             details={"state": job.current_state},
         )
+    if job.approval is not None:
+        return _of_approval(who, job.approval, now)
     awaited = [(task_id, task) for task_id, task in job.tasks.items() if not task.dropped]
     found = [_of_task(live, task_id, task, workers, leases, now) for task_id, task in awaited]
     if not found:
@@ -71,12 +77,29 @@ def explain(live: Live, *, known: bool, workers: Collection[Worker], leases: Lea
     )
 
 
-_ORDER = ["no_worker", "workers_busy", "retry", "cancelling", "leased"]
+_ORDER = ["no_worker", "no_match", "workers_busy", "retry", "cancelling", "leased"]
 """What is told first, where several tasks wait."""
 
 
 def _since(job: Job) -> str:
     return f" in state {job.current_state!r}"
+
+
+def _of_approval(who: str, approval: Approval, now: float) -> Explanation:
+    choices = sorted(approval.transitions)
+    until = "" if approval.deadline is None else f", at the latest in {max(0.0, approval.deadline - now):.0f} s"
+    asked = f"{who} waits for approval by {approval.integration!r} since {max(0.0, now - approval.asked_at):.0f} s"
+    return Explanation(
+        reason="approval",
+        sentence=f"{asked}{until}: {approval.message!r} (one of {', '.join(choices)})",
+        details={
+            "integration": approval.integration,
+            "message": approval.message,
+            "decisions": choices,
+            "asked_at": approval.asked_at,
+            "deadline": approval.deadline,
+        },
+    )
 
 
 def _of_task(
@@ -88,17 +111,44 @@ def _of_task(
     if lease is not None:
         return _leased(lease, skill, workers, now, about)
     if task.waiting_for_retry and task_id not in live.rows:
-        retry = f"its task for skill {skill!r} has failed {task.retries} times and is to be tried again"
-        return Explanation(reason="retry", sentence=retry, details=about)
+        return _of_retry(skill, task, now, about)
     active = [worker for worker in workers if worker.is_active(now)]
     able = [worker for worker in active if skill in worker.skills]
     about["workers"] = [worker.worker_id for worker in able]
     if not able:
         others = f" ({_count(len(active), 'worker')} registered)" if active else " (no worker is registered)"
         return Explanation(reason="no_worker", sentence=f"no worker offers skill {skill!r}{others}", details=about)
+    refused = _refused(able, task)
+    if len(refused) == len(able):
+        return _unmatched(skill, refused, about)
+    able = [worker for worker in able if worker.worker_id not in refused]
+    about["workers"] = [worker.worker_id for worker in able]
     names = ", ".join(sorted(worker.worker_id for worker in able)[:3])
     busy = f"none of the {_count(len(able), 'worker')} that offer skill {skill!r} asks for a task ({names})"
     return Explanation(reason="workers_busy", sentence=busy, details=about)
+
+
+def _of_retry(skill: str, task: Task, now: float, about: dict[str, Any]) -> Explanation:
+    wait = "" if task.retry_at is None else f" in {max(0.0, task.retry_at - now):.1f} s"
+    last = task.failures[-1]["code"] if task.failures else "a failure"
+    retry = f"its task for skill {skill!r} is tried again{wait} after {last} (retry {task.retries} of {MAX_RETRIES})"
+    details = {**about, "retry": task.retries, "retries": MAX_RETRIES, "retry_at": task.retry_at}
+    return Explanation(reason="retry", sentence=retry, details={**details, "failures": list(task.failures)})
+
+
+def _refused(able: Collection[Worker], task: Task) -> dict[str, str]:
+    """Why workers that offer the skill may not have the task."""
+    wants = wants_of(lane_of(task.spec))
+    found = {worker.worker_id: mismatch(worker.offer, wants) for worker in able}
+    return {worker_id: why for worker_id, why in found.items() if why is not None}
+
+
+def _unmatched(skill: str, refused: dict[str, str], about: dict[str, Any]) -> Explanation:
+    """Each reason once, with how many workers it keeps out; the most frequent first."""
+    said = Counter(refused.values()).most_common(3)
+    reasons = "; ".join(f"{_count(number, 'worker')} {why}" for why, number in said)
+    sentence = f"{_count(len(refused), 'worker')} know skill {skill!r}, but none may take this task: {reasons}"
+    return Explanation(reason="no_match", sentence=sentence, details={**about, "refused": refused})
 
 
 def _leased(lease: Lease, skill: str, workers: Collection[Worker], now: float, about: dict[str, Any]) -> Explanation:

@@ -6,7 +6,7 @@ heartbeats, cancel wishes. What is lost with the process is made good by the fre
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from orchestrator_lite.runtime.workers import Worker
@@ -46,6 +46,8 @@ class LeaseBook:
         self._by_task: dict[str, Lease] = {}
         self._by_worker: dict[str, dict[str, Lease]] = {}
         self._renewals: dict[str, Renewal] = {}
+        self.freed: Callable[[str], None] | None = None
+        """Told of each worker that has a task less."""
 
     def took(self, row: TaskRow, now: float, *, started: bool = False, cancel: bool = False) -> None:
         """A worker has been given a task."""
@@ -65,6 +67,8 @@ class LeaseBook:
         del held[task_id]
         if not held:
             del self._by_worker[worker_id]
+        if self.freed is not None:
+            self.freed(worker_id)
 
     def get(self, task_id: str) -> Lease | None:
         """A live lease."""
@@ -73,6 +77,10 @@ class LeaseBook:
     def of(self, worker_id: str) -> list[Lease]:
         """What a worker has."""
         return list(self._by_worker.get(worker_id, {}).values())
+
+    def count(self, worker_id: str) -> int:
+        """How many tasks a worker has."""
+        return len(self._by_worker.get(worker_id, ()))
 
     def all(self) -> list[Lease]:
         """Every live lease."""

@@ -21,11 +21,12 @@ from orchestrator_lite.engine.state import Job
 from orchestrator_lite.engine.step import Verdict
 from orchestrator_lite.runtime.changes import Draft
 from orchestrator_lite.runtime.channels import Channels
-from orchestrator_lite.runtime.dispatcher import Dispatcher, Poll
+from orchestrator_lite.runtime.dispatcher import Dispatcher
 from orchestrator_lite.runtime.handling import Handling, Outcome
 from orchestrator_lite.runtime.jobs import Jobs, Live, in_queue
 from orchestrator_lite.runtime.leases import LeaseBook
 from orchestrator_lite.runtime.placement import Placement
+from orchestrator_lite.runtime.poll import Poll
 from orchestrator_lite.runtime.runs import Runs
 from orchestrator_lite.runtime.timekeeper import Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers

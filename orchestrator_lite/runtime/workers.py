@@ -9,6 +9,7 @@ from pydantic_core import from_json, to_json
 
 from avtomatika_client.protocol.errors import AvtomatikaError
 from avtomatika_client.protocol.worker import Heartbeat, Registration, skill_names
+from orchestrator_lite.engine.matching import Offer, offer_of
 from orchestrator_lite.store import Store, WorkerRow
 
 OUR_WINDOW = 15.0
@@ -24,6 +25,23 @@ ACTIVE_FOR = 120.0
 """Seconds without a sign of life after which a worker is no longer shown, as officially."""
 
 _SECRET = frozenset({"security", "nonce", "timestamp", "holding", "acks"})
+
+_OFFERED = frozenset(
+    {
+        "supported_skills",
+        "supported_tasks",
+        "available_skills",
+        "hot_skills",
+        "hot_cache",
+        "resources",
+        "capabilities",
+        "installed_artifacts",
+        "installed_models",
+        "installed_software",
+        "cost_per_skill",
+    }
+)
+"""What `Offer` is read from."""
 
 REMEMBERED = 16
 """Earlier starts of a worker that are remembered as over."""
@@ -45,6 +63,8 @@ class Worker:
         seen_at: When it was last heard, UTC seconds.
         status: What its last heartbeat said.
         replaced: Earlier incarnations, the latest last: one of them that comes back is refused.
+        reputation: Share of its tasks that went well of late, 0.1 to 1.
+        lanes: What `Lanes` found for it, and for which turn.
     """
 
     worker_id: str
@@ -54,6 +74,31 @@ class Worker:
     doc: dict[str, Any] = field(default_factory=dict)
     status: str = "idle"
     replaced: tuple[str, ...] = ()
+    reputation: float = 1.0
+    lanes: tuple[int, frozenset[str]] | None = None
+    _offer: Offer | None = None
+
+    @property
+    def offer(self) -> Offer:
+        """What it has, as it last said."""
+        if self._offer is None:
+            self._offer = offer_of(self.doc)
+        return self._offer
+
+    @property
+    def limit(self) -> int | None:
+        """How many tasks it takes at once; None where it does not say, or asks only for what it has room for."""
+        if self.is_ours:
+            return None
+        resources = self.doc.get("resources")
+        asked = self.doc.get("max_concurrent_tasks")
+        if asked is None and isinstance(resources, dict):
+            asked = resources.get("max_concurrent_tasks")
+        return asked if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0 else None
+
+    def has_changed(self) -> None:
+        """What it said of itself is another thing now."""
+        self._offer = self.lanes = None
 
     @property
     def is_ours(self) -> bool:
@@ -128,21 +173,31 @@ class Workers:
             seen_at=now,
             doc={key: item for key, item in doc.items() if item is not None},
             replaced=() if known is None else _replaced(known, registration.incarnation),
+            reputation=1.0 if known is None else known.reputation,
         )
         await self._store.put_worker(WorkerRow(worker.worker_id, now, _document(worker)))
         self._known[worker.worker_id] = worker
         return worker
 
-    async def heartbeat(self, worker: Worker, beat: Heartbeat, now: float) -> None:
-        """Merge a heartbeat into what is known; written down only when the worker's skills have changed."""
+    async def heartbeat(self, worker: Worker, beat: Heartbeat, now: float) -> bool:
+        """Merge a heartbeat into what is known; written down only when the worker's skills have changed.
+
+        Returns:
+            Whether the worker offers something else than before.
+        """
         worker.seen_at = now
         worker.status = beat.status or worker.status
         said = beat.model_dump(mode="json", exclude_none=True, exclude=set(_SECRET))
         skills = skill_names(beat)
+        changed = any(worker.doc.get(key) != said[key] for key in said.keys() & _OFFERED)
         worker.doc.update(said)
         if skills and frozenset(skills) != worker.skills:
             worker.skills = frozenset(skills)
+            changed = True
             await self._store.put_worker(WorkerRow(worker.worker_id, now, _document(worker)))
+        if changed:
+            worker.has_changed()
+        return changed
 
 
 def _superseded(worker_id: str) -> SupersededError:
