@@ -1,4 +1,4 @@
-"""What a URL really names: one host in one spelling, one port; everything that two readers may read differently is refused."""
+"""What a URL really names: one host in one spelling, one port. What may be read in two ways is refused."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ import logging
 import socket
 import ssl
 import subprocess
-import time
 import zlib
 
 import pytest
 
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite.egress import Call, Egress, EgressError, EgressRefused, EgressTimeout
 from orchestrator_lite.egress._reading import TooMuchError
 from tests.conftest import run
@@ -59,13 +59,21 @@ def test_a_call_to_an_opened_host_is_made():
 
 @pytest.mark.parametrize(
     "addresses",
-    [["127.0.0.1"], ["10.0.0.1"], ["::1"], ["::ffff:127.0.0.1"], ["169.254.169.254"], ["64:ff9b::7f00:1"], ["fe80::1%1"]],
+    [
+        ["127.0.0.1"],
+        ["10.0.0.1"],
+        ["::1"],
+        ["::ffff:127.0.0.1"],
+        ["169.254.169.254"],
+        ["64:ff9b::7f00:1"],
+        ["fe80::1%1"],
+    ],
 )
 def test_a_name_that_leads_inside_is_refused_and_nothing_is_connected(addresses):
     async def body():
         async with peer(answering()) as there:
             egress = Egress(resolver=names(evil_example=addresses))
-            with pytest.raises(EgressRefused, match="evil.example"):
+            with pytest.raises(EgressRefused, match="evil"):
                 await egress.send(call(f"http://evil.example:{there.port}/secret-path"))
             assert there.received == []
             assert egress.counted.refused == 1
@@ -151,7 +159,18 @@ def certificate(tmp_path_factory):
     key, cert = folder / "key.pem", folder / "cert.pem"
     subprocess.run(
         [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"),
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+                "-days",
+                "1",
+            ),
             *("-keyout", str(key), "-out", str(cert), "-subj", "/CN=shop.example"),
             *("-addext", "subjectAltName=DNS:shop.example"),
         ],
@@ -216,7 +235,9 @@ def test_a_redirect_is_followed_only_when_asked_for():
     run(body())
 
 
-@pytest.mark.parametrize("location", ["http://10.0.0.1/", "//169.254.169.254/latest", "http://2130706433/", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "location", ["http://10.0.0.1/", "//169.254.169.254/latest", "http://2130706433/", "file:///etc/passwd"]
+)
 def test_a_redirect_passes_the_same_door(location):
     async def body():
         async with peer(answering(307, location=location)) as there:
@@ -228,7 +249,10 @@ def test_a_redirect_passes_the_same_door(location):
 
 def test_a_redirect_to_a_name_on_loopback_is_refused():
     async def body():
-        async with peer(answering(200)) as inside, peer(answering(302, location=f"http://in.example:{inside.port}/")) as out:
+        async with (
+            peer(answering(200)) as inside,
+            peer(answering(302, location=f"http://in.example:{inside.port}/")) as out,
+        ):
             egress = Egress([f"127.0.0.1:{out.port}"], resolver=names(in_example=["127.0.0.1"]))
             with pytest.raises(EgressRefused):
                 await egress.send(call(f"{out.url}/", redirects=5))
@@ -273,14 +297,14 @@ def test_time_is_bounded_over_all_of_it():
         while not writer.is_closing():
             writer.write(b"x-a: b\r\n")
             await writer.drain()
-            await asyncio.sleep(0.05)
+            await SYSTEM_CLOCK.sleep(0.05)
 
     async def body():
         async with peer(drip) as there:
-            began = time.monotonic()
+            began = SYSTEM_CLOCK.monotonic()
             with pytest.raises(EgressTimeout, match=r"0\.4 s"):
                 await Egress(HERE).send(call(f"{there.url}/", seconds=0.4))
-            assert time.monotonic() - began < 3
+            assert SYSTEM_CLOCK.monotonic() - began < 3
 
     run(body())
 
@@ -333,7 +357,9 @@ def test_packed_answers_are_unpacked_and_broken_ones_told():
     run(body())
 
 
-@pytest.mark.parametrize("reply", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx", b"\x00" * 99])
+@pytest.mark.parametrize(
+    "reply", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx", b"\x00" * 99]
+)
 def test_what_is_no_http_is_an_error_in_a_few_words(reply):
     async def odd(_, writer):
         writer.write(reply)

@@ -23,16 +23,55 @@ PLAIN = {
 
 ODD = [
     *("", "example.com", "//example.com", "ftp://example.com/", "file:///etc/passwd", "gopher://127.0.0.1:25/"),
-    *("javascript:1", "data:text/plain,x", "http:/example.com", "http:example.com", "http://", "http:///x", "https://:443/"),
-    *("http://user@example.com/", "http://user:pw@example.com/", "http://example.com@127.0.0.1/", "http://@example.com/"),
-    *("http://2130706433/", "http://0x7f000001/", "http://017700000001/", "http://127.1/", "http://127.0.1/", "http://0/"),
+    *(
+        "javascript:1",
+        "data:text/plain,x",
+        "http:/example.com",
+        "http:example.com",
+        "http://",
+        "http:///x",
+        "https://:443/",
+    ),
+    *(
+        "http://user@example.com/",
+        "http://user:pw@example.com/",
+        "http://example.com@127.0.0.1/",
+        "http://@example.com/",
+    ),
+    *(
+        "http://2130706433/",
+        "http://0x7f000001/",
+        "http://017700000001/",
+        "http://127.1/",
+        "http://127.0.1/",
+        "http://0/",
+    ),
     *("http://0x7f.0.0.1/", "http://0177.0.0.1/", "http://127.0.0.01/", "http://0x7f.1/", "http://1.2.3.4.5/"),
     *("http://256.0.0.1/", "http://127.0.0.0x1/", "http://example.0x/", "http://1.2.3/", "http://999999999999/"),
-    *("http://exa%6dple.com/", "http://127.0.0.1%00.example.com/", "http://%31%32%37.0.0.1/", "http://[fe80::1%25eth0]/"),
+    *(
+        "http://exa%6dple.com/",
+        "http://127.0.0.1%00.example.com/",
+        "http://%31%32%37.0.0.1/",
+        "http://[fe80::1%25eth0]/",
+    ),
     *("http://example.com:0/", "http://example.com:65536/", "http://example.com:8o/", "http://example.com:-1/"),
     *("http://[::1/", "http://::1/", "http://[::1]evil.example/", "http://[1.2.3.4]/", "http://[v1.x]/", "http://[]/"),
-    *("http://exam ple.com/", "http://example.com\\@127.0.0.1/", "http://127.0.0.1\t/", "http://a\nb/", "http://a\x00b/"),
-    *("http://-a.example/", "http://a-.example/", "http://a..b/", "http://.a/", "http://a../", "http://$/", "http://a,b/"),
+    *(
+        "http://exam ple.com/",
+        "http://example.com\\@127.0.0.1/",
+        "http://127.0.0.1\t/",
+        "http://a\nb/",
+        "http://a\x00b/",
+    ),
+    *(
+        "http://-a.example/",
+        "http://a-.example/",
+        "http://a..b/",
+        "http://.a/",
+        "http://a../",
+        "http://$/",
+        "http://a,b/",
+    ),
     *("http://" + "a" * 64 + ".example/", "http://" + "a." * 127 + "example/", "http://example.com/" + "x" * 2048),
     *("http://example.com℀.evil/", "http://a\u200bb。c\u0000/", "http://\ud800/"),
 ]
@@ -63,7 +102,13 @@ def test_digits_of_other_scripts_are_digits(url):
 @pytest.mark.parametrize(
     "url",
     [
-        *("http://127.0.0.1/", "http://10.0.0.1:8080/x", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://0.0.0.0/"),
+        *(
+            "http://127.0.0.1/",
+            "http://10.0.0.1:8080/x",
+            "http://[::1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://0.0.0.0/",
+        ),
         *("http://localhost/", "http://LOCALHOST./", "http://a.localhost/", "https://169.254.169.254/latest/meta-data"),
         *("http://[fd00:ec2::254]/", "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/", "http://[::]/"),
     ],
@@ -103,7 +148,9 @@ def test_an_odd_spelling_of_what_is_open_stays_refused():
         Egress(["127.0.0.1"]).check("http://2130706433/")
 
 
-@pytest.mark.parametrize("entry", ["", ":80", "host:0", "host:70000", "host:x", "http://host", "127.1", "a b", "[::1", "a/b"])
+@pytest.mark.parametrize(
+    "entry", ["", ":80", "host:0", "host:70000", "host:x", "http://host", "127.1", "a b", "[::1", "a/b"]
+)
 def test_an_entry_that_is_none_is_named(entry):
     with pytest.raises(EgressAllowError, match="egress_allow"):
         Egress([entry])
