@@ -74,7 +74,7 @@ class Core:
             leases=self._leases,
             channels=self.channels,
             watchers=self._watchers,
-            handling=Handling(clock, handler_limit, files=self.files),
+            handling=Handling(clock, store, handler_limit, files=self.files),
         )
         self.desk = Desk(store, clock, self._runner, Workers(store), self._dispatcher, self._leases)
 
@@ -90,6 +90,7 @@ class Core:
             stack.push_async_callback(self.store.close)
             await self.store.open()
             await self.desk.workers.open()
+            self._dispatcher.lanes.replace(await self.store.lanes())
             await self.desk.restore()
             keeper = Timekeeper(
                 self.store,
