@@ -79,12 +79,9 @@ class Session:
         upload: Upload | None = None,
         sink: Sink | None = None,
         stall: float | None = None,
-        more: Mapping[str, str] | None = None,
     ) -> Request:
-        """A request of this client; `content` is JSON, `more` are headers beyond those of every request."""
+        """A request of this client; `content` is JSON."""
         headers = dict(self.headers)
-        if more:
-            headers.update(more)
         if content is not None:
             headers["content-type"] = "application/json"
         elif upload is not None:
@@ -176,7 +173,7 @@ def call(
             if reply.is_success or reply.status in passing:
                 return reply
             error = read_error(reply, request, now=session.clock.now(), attempts=attempt)
-        pause = pause_after(session, budget, attempt, error, safe=harmless)
+        pause = _pause(session, budget, attempt, error, safe=harmless)
         if pause is None:
             raise error
         yield Sleep(pause)
@@ -201,10 +198,9 @@ def parse(read: Callable[[bytes], T], reply: Reply, request: Request) -> T:
         ) from None
 
 
-def pause_after(
+def _pause(
     session: Session, budget: Budget, attempt: int, error: APIConnectionError | APIStatusError, *, safe: bool
 ) -> float | None:
-    """Seconds until the next attempt after a failure, or None when there is to be none."""
     if budget.is_over and isinstance(error, APITimeoutError):
         return None
     if not worth_repeating(error, safe=safe):

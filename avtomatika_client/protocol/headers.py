@@ -22,8 +22,8 @@ ACK: Final = "x-avtomatika-ack"
 NEXT_CURSOR: Final = "x-next-cursor"
 """Of an answer that is one page of a list: what `?cursor=` continues with; absent on the last page."""
 
-IDEMPOTENCY_KEY: Final = "idempotency-key"
-"""Of a creation: the server makes one job of all requests with the same key."""
+LAST_EVENT_ID: Final = "last-event-id"
+"""Of a stream of events: the last one that was read."""
 
 LEASES: Final = "leases"
 """Attempts, incarnations, `holding` and acknowledgements are understood."""
@@ -49,9 +49,6 @@ DELAY: Final = "delay"
 PRIORITY: Final = "priority"
 """A job created with `"priority": n` has the priorities of its tasks raised by n."""
 
-IDEMPOTENCY: Final = "idempotency"
-"""A creation with the header `Idempotency-Key` may be repeated for 24 hours: there is one job all the same."""
-
 SUBMIT_MANY: Final = "submit_many"
 """`POST /jobs:submit` creates many jobs and answers with a result for each."""
 
@@ -60,6 +57,18 @@ VIEWS: Final = "views"
 
 FILTERS: Final = "filters"
 """`GET /jobs` takes several statuses, `?created_after=` and `?created_before=`."""
+
+WAIT_MANY: Final = "wait_many"
+"""`POST /jobs:wait` waits for many jobs at once."""
+
+EVENTS: Final = "events"
+"""`GET /jobs/{id}/events` and `GET /events` tell what happens, and with `?wait=` end with the first news."""
+
+EXPLAIN: Final = "explain"
+"""`GET /jobs/{id}/explain` says why a job does not go on."""
+
+WORKER_EVENTS: Final = "worker_events"
+"""`POST /_worker/events` takes events of skills into the history of their jobs."""
 
 DEV_CLIENT_TOKEN: Final = "dev-client-token"  # noqa: S105
 DEV_WORKER_TOKEN: Final = "dev-worker-token"  # noqa: S105

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.routing import Match
 
 from avtomatika_client._version import __version__
-from orchestrator_lite.api import approval, creation, files, jobs, public, quarantine, workers
+from orchestrator_lite.api import approval, creation, files, jobs, public, quarantine, watching, workers
 from orchestrator_lite.api._front import App, Front
 from orchestrator_lite.api._http import install_errors
 from orchestrator_lite.api._site import Site
@@ -28,7 +28,7 @@ def application() -> FastAPI:
     )
     # the routes themselves, not routers in routers: every level between costs a request time
     app.router.routes.extend([*creation.creation.routes, *workers.router.routes, *quarantine.router.routes])
-    app.router.routes.extend([*jobs.router.routes, *approval.router.routes])
+    app.router.routes.extend([*jobs.router.routes, *approval.router.routes, *watching.router.routes])
     app.router.routes.extend([*creation.router.routes, *public.router.routes, *files.router.routes])
     app.router.routes.extend(creation.last.routes)
     app.router.add_websocket_route("/_worker/ws/{worker_id}", channel)

@@ -15,6 +15,7 @@ router = APIRouter(route_class=DirectRoute, tags=["public"])
 FEATURES = [
     *(headers.LEASES, headers.WAIT, headers.DRAINING, headers.BATCH, headers.FILES, headers.HOLD),
     *(headers.DELAY, headers.PRIORITY, headers.SUBMIT_MANY, headers.VIEWS, headers.FILTERS),
+    *(headers.WAIT_MANY, headers.EVENTS, headers.EXPLAIN),
 ]
 
 

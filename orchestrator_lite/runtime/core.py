@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.errors import AvtomatikaError
-from avtomatika_client.protocol.ids import new_id
 from orchestrator_lite.blueprint import Blueprint
 from orchestrator_lite.engine.events import CancelAsked, Decided, LetOut, Released, Retried, TimerFired
 from orchestrator_lite.engine.state import Client, Job
@@ -20,9 +20,10 @@ from orchestrator_lite.runtime.channels import Channels
 from orchestrator_lite.runtime.desk import Desk
 from orchestrator_lite.runtime.dispatcher import Dispatcher
 from orchestrator_lite.runtime.explaining import Explanation, explain
+from orchestrator_lite.runtime.feed import Feed
 from orchestrator_lite.runtime.handling import Handling
 from orchestrator_lite.runtime.jobs import Live
-from orchestrator_lite.runtime.leases import LeaseBook
+from orchestrator_lite.runtime.leases import Lease, LeaseBook
 from orchestrator_lite.runtime.runner import Applied, Runner
 from orchestrator_lite.runtime.timekeeper import LATEST, Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
@@ -66,6 +67,7 @@ class Core:
         self._leases = LeaseBook()
         self._dispatcher = Dispatcher(clock, self._leases)
         self._watchers = Watchers()
+        self._leases.reported = self._watchers.feed.reported
         self._runner = Runner(
             store,
             clock,
@@ -74,7 +76,7 @@ class Core:
             leases=self._leases,
             channels=self.channels,
             watchers=self._watchers,
-            handling=Handling(clock, store, handler_limit, files=self.files),
+            handling=Handling(clock, handler_limit, files=self.files),
         )
         self.desk = Desk(store, clock, self._runner, Workers(store), self._dispatcher, self._leases)
 
@@ -90,7 +92,6 @@ class Core:
             stack.push_async_callback(self.store.close)
             await self.store.open()
             await self.desk.workers.open()
-            self._dispatcher.lanes.replace(await self.store.lanes())
             await self.desk.restore()
             keeper = Timekeeper(
                 self.store,
@@ -188,6 +189,26 @@ class Core:
         finally:
             self._watchers.leave(job_id, future)
 
+    async def wait_any(self, job_ids: Collection[str], seconds: float, gone: asyncio.Future[Any]) -> None:
+        """Wait until one of these jobs, none of which had ended, has; else as `wait`."""
+        future = self._watchers.watch_any(job_ids)
+        try:
+            ended = [live for job_id in job_ids if (live := await self._runner.jobs.get(job_id)) and live.job.is_final]
+            if not ended and not self._dispatcher.closed:
+                await self.clock.wait_any((future, gone), seconds, upkeep=True)
+        finally:
+            for job_id in job_ids:
+                self._watchers.leave(job_id, future)
+
+    @property
+    def feed(self) -> Feed:
+        """Who wants to hear of jobs."""
+        return self._watchers.feed
+
+    def lease(self, task_id: str) -> Lease | None:
+        """Who has a task."""
+        return self._leases.get(task_id)
+
     async def cancel(self, job_id: str) -> Applied | None:
         """Ask for a job's end."""
 
@@ -264,6 +285,21 @@ class Core:
 
     def _fired(self, name: str) -> Callable[[Live], TimerFired]:
         return lambda live: TimerFired(at=self.clock.now(), name=name, queue=live.queue)
+
+
+def new_id(now: float) -> str:
+    """A UUIDv7: it grows with time, so that new rows are appended."""
+    noise = bytearray(secrets.token_bytes(10))
+    noise[0] = 0x70 | (noise[0] & 0x0F)
+    noise[2] = 0x80 | (noise[2] & 0x3F)
+    text = noise.hex()
+    return f"{first_id(now)}-{text[:4]}-{text[4:8]}-{text[8:]}"
+
+
+def first_id(at: float) -> str:
+    """What no id of that time or later is below: ids tell their time in thousandths of a second."""
+    text = int(at * 1000).to_bytes(6, "big").hex()
+    return f"{text[:8]}-{text[8:]}"
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -21,7 +21,7 @@ class Explanation:
     """What a job waits for.
 
     Attributes:
-        reason: `ended`, `no_blueprint`, `held`, `delayed`, `handler`, `approval`, `no_worker`, `no_match`,
+        reason: `ended`, `no_blueprint`, `held`, `delayed`, `handler`, `approval`, `child`, `no_worker`, `no_match`,
             `workers_busy`, `retry`, `leased`, `cancelling` or `waiting`.
         sentence: The same for people.
         details: What the sentence speaks of, by name.
@@ -64,6 +64,8 @@ def explain(live: Live, *, known: bool, workers: Collection[Worker], leases: Lea
         )
     if job.approval is not None:
         return _of_approval(who, job.approval, now)
+    if job.status == "waiting_for_sub_job":
+        return _of_children(who, job)
     awaited = [(task_id, task) for task_id, task in job.tasks.items() if not task.dropped]
     found = [_of_task(live, task_id, task, workers, leases, now) for task_id, task in awaited]
     if not found:
@@ -102,6 +104,14 @@ def _of_approval(who: str, approval: Approval, now: float) -> Explanation:
     )
 
 
+def _of_children(who: str, job: Job) -> Explanation:
+    """It waits for jobs that its handler has begun."""
+    children = {job_id: child.blueprint for job_id, child in job.children.items() if child.task_id is None}
+    named = ", ".join(f"{job_id} ({blueprint})" for job_id, blueprint in list(children.items())[:3])
+    sentence = f"{who} waits{_since(job)} for the end of child job {named}" if named else f"{who} goes on in a moment"
+    return Explanation(reason="child", sentence=sentence, details={"children": children})
+
+
 def _of_task(
     live: Live, task_id: str, task: Task, workers: Collection[Worker], leases: LeaseBook, now: float
 ) -> Explanation:
@@ -109,7 +119,7 @@ def _of_task(
     about: dict[str, Any] = {"task_id": task_id, "skill": skill, "attempt": task.attempt}
     lease = leases.get(task_id)
     if lease is not None:
-        return _leased(lease, skill, workers, now, about)
+        return _leased(lease, skill, workers, now, {**about, **_called(live.job, task_id)})
     if task.waiting_for_retry and task_id not in live.rows:
         return _of_retry(skill, task, now, about)
     active = [worker for worker in workers if worker.is_active(now)]
@@ -123,9 +133,38 @@ def _of_task(
         return _unmatched(skill, refused, about)
     able = [worker for worker in able if worker.worker_id not in refused]
     about["workers"] = [worker.worker_id for worker in able]
-    names = ", ".join(sorted(worker.worker_id for worker in able)[:3])
-    busy = f"none of the {_count(len(able), 'worker')} that offer skill {skill!r} asks for a task ({names})"
-    return Explanation(reason="workers_busy", sentence=busy, details=about)
+    return _busy(able, skill, leases, now, about)
+
+
+def _busy(able: Collection[Worker], skill: str, leases: LeaseBook, now: float, about: dict[str, Any]) -> Explanation:
+    """Workers that may take the task do not ask for one: what each of them has, and when it was heard."""
+    stand = {worker.worker_id: _standing(worker, len(leases.of(worker.worker_id)), now) for worker in able}
+    said = "; ".join(f"{worker_id!r} {_words(how)}" for worker_id, how in sorted(stand.items())[:3])
+    full = all(how["at_capacity"] or how["tasks"] for how in stand.values())
+    who = f"the {_count(len(able), 'worker')} that offer skill {skill!r}"
+    sentence = f"{who} are all at capacity" if full else f"none of {who} asks for a task"
+    return Explanation(reason="workers_busy", sentence=f"{sentence} ({said})", details={**about, "standing": stand})
+
+
+def _standing(worker: Worker, tasks: int, now: float) -> dict[str, Any]:
+    return {
+        "tasks": tasks,
+        "limit": worker.limit,
+        "at_capacity": worker.limit is not None and tasks >= worker.limit,
+        "status": worker.status,
+        "heard_ago": round(max(0.0, now - worker.seen_at), 3),
+    }
+
+
+def _words(how: dict[str, Any]) -> str:
+    limit = "" if how["limit"] is None else f" of {how['limit']}"
+    return f"has {how['tasks']}{limit} tasks, is {how['status']}, heard {how['heard_ago']:.0f} s ago"
+
+
+def _called(job: Job, task_id: str) -> dict[str, Any]:
+    """The calls a running task waits for."""
+    calls = [job_id for job_id, child in job.children.items() if child.task_id == task_id and not child.dropped]
+    return {"calls": calls} if calls else {}
 
 
 def _of_retry(skill: str, task: Task, now: float, about: dict[str, Any]) -> Explanation:
@@ -156,8 +195,12 @@ def _leased(lease: Lease, skill: str, workers: Collection[Worker], now: float, a
     worker = next((known for known in workers if known.worker_id == worker_id), None)
     heard = "" if worker is None else f", heard {max(0.0, now - worker.seen_at):.0f} s ago"
     said = "" if lease.progress is None else f", progress {lease.progress:.0%}"
+    ago = None if worker is None else round(max(0.0, now - worker.seen_at), 3)
     details = {**about, "worker_id": worker_id, "taken_at": lease.taken_at, "progress": lease.progress}
-    running = f"skill {skill!r} has been with worker {worker_id!r} for {now - lease.taken_at:.0f} s{said}{heard}"
+    details.update(attempt=lease.row.attempt, heard_ago=ago)
+    calls = about.get("calls")
+    waits = f", waits for {_count(len(calls), 'call')} ({', '.join(calls[:3])})" if calls else ""
+    running = f"skill {skill!r} has been with worker {worker_id!r} for {now - lease.taken_at:.0f} s{said}{waits}{heard}"
     if lease.cancel:
         return Explanation(reason="cancelling", sentence=f"{running}; it was told to stop", details=details)
     return Explanation(reason="leased", sentence=running, details=details)

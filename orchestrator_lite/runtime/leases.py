@@ -9,13 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from pydantic_core import from_json
-
 from orchestrator_lite.runtime.workers import Worker
 from orchestrator_lite.store import Renewal, TaskRow
-
-OVERDUE = 15.0
-"""Seconds a worker has to end a task by itself whose time is over; official workers let it run."""
 
 MISSES = 2
 """Heartbeats that do not name a task before it counts as not there."""
@@ -33,7 +28,7 @@ class Lease:
         progress: 0 to 1, as the worker last said.
         message: What it said with it.
         taken_at: When it was handed out, UTC seconds.
-        overdue_at: When its worker should long have ended it, by its `timeout_seconds`.
+        report: The number of its latest word on its progress; each is greater than all before it. 0: none yet.
     """
 
     row: TaskRow
@@ -43,7 +38,7 @@ class Lease:
     cancel: bool = False
     progress: float | None = None
     message: str | None = None
-    overdue_at: float | None = None
+    report: int = 0
 
 
 class LeaseBook:
@@ -55,11 +50,14 @@ class LeaseBook:
         self._renewals: dict[str, Renewal] = {}
         self.freed: Callable[[str], None] | None = None
         """Told of each worker that has a task less."""
+        self._reports = 0
+        self.reported: Callable[[str, str], None] | None = None
+        """Told the job's and the task's id when a task has told of its progress."""
 
     def took(self, row: TaskRow, now: float, *, started: bool = False, cancel: bool = False) -> None:
         """A worker has been given a task."""
         self.ended(row.task_id)
-        lease = Lease(row, now, started=started, cancel=cancel, overdue_at=_overdue_at(row, now))
+        lease = Lease(row, now, started=started, cancel=cancel)
         self._by_task[row.task_id] = lease
         self._by_worker.setdefault(row.worker_id or "", {})[row.task_id] = lease
 
@@ -127,11 +125,15 @@ class LeaseBook:
                 lost.append(lease)
         return lost
 
-    def report(self, task_id: str, progress: float | None, message: str | None) -> None:
+    def report(self, task_id: str, progress: float | None, message: str | None, now: float) -> None:
         """Keep a task's latest progress."""
         lease = self._by_task.get(task_id)
         if lease is not None:
-            lease.progress, lease.message = progress, message
+            # Numbers that go by the time are greater than those of an earlier start of the server, too.
+            self._reports = max(self._reports + 1, int(now * 1e6))
+            lease.progress, lease.message, lease.report = progress, message, self._reports
+            if self.reported is not None:
+                self.reported(lease.row.job_id, task_id)
 
     def ask_cancel(self, task_ids: Iterable[str]) -> list[Lease]:
         """Mark tasks to be stopped; returns their leases."""
@@ -155,10 +157,3 @@ class LeaseBook:
         self._by_task.clear()
         self._by_worker.clear()
         self._renewals.clear()
-
-
-def _overdue_at(row: TaskRow, now: float) -> float | None:
-    if b'"timeout_seconds"' not in row.payload:
-        return None
-    seconds = from_json(row.payload).get("timeout_seconds")
-    return None if seconds is None else now + float(seconds) + OVERDUE

@@ -198,8 +198,7 @@ class Runner:
             self._hand_over(poll, rows, now)
         self._wake(draft, change, placement)
         self.expect(_earliest(change))
-        if draft.job.is_final:
-            self._watchers.ended(draft.job)
+        self._watchers.moved(draft.job)
         if draft.handler is not None:
             self._spawn(self._see_through(draft.job, draft.handler))
 
