@@ -37,19 +37,25 @@ def load_blueprints(paths: Iterable[str]) -> list[Blueprint]:
     """The blueprints that Python files define, in the order of their definition, each once.
 
     Args:
-        paths: The files.
+        paths: The files, or folders: of a folder every `*.py` by name, but those that begin with an underscore.
 
     Raises:
-        LoadError: There is no such file, it does not run, or it defines no blueprint.
+        LoadError: There is no such file, it does not run, or it (or no file of the folder) defines a blueprint.
         BlueprintError: One of its blueprints is wrong; file and line come first.
     """
     found: list[Blueprint] = []
     for path in paths:
-        own = defined(load_file(path), Blueprint)
+        own = _in_folder(path) if Path(path).is_dir() else defined(load_file(path), Blueprint)
         if not own:
             raise LoadError(f"{path} {NO_BLUEPRINT}")
         found += own
     return unique(found)
+
+
+def _in_folder(path: str) -> list[Blueprint]:
+    """What the files of a folder define; a file may also hold only what the others import."""
+    files = sorted(str(file) for file in Path(path).glob("*.py") if not file.name.startswith("_"))
+    return [blueprint for file in files for blueprint in defined(load_file(file), Blueprint)]
 
 
 def defined(module: ModuleType, kind: type[T]) -> list[T]:

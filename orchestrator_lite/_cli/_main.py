@@ -28,7 +28,9 @@ def _root() -> None:
 @app.command()
 @with_settings()
 def serve(
-    sources: Annotated[list[Path], typer.Argument(metavar="FILE", help="Python files that define blueprints.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Python files that define blueprints, or folders of them.")
+    ],
     given: Given,
 ) -> None:
     """Serve the blueprints of some files until stopped."""

@@ -278,3 +278,23 @@ def test_a_file_that_another_one_imports_is_served_once(flow, tmp_path):
     with serving(other, flow, "--port", 0) as (_, url, _):
         reply = httpx.post(f"{url}/api/v1/jobs/greet", json={"initial_data": {}}, headers=CLIENT, trust_env=False)
         assert reply.status_code == 202
+
+
+def test_a_folder_is_served_file_by_file(tmp_path):
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    (folder / "a_greet.py").write_text(FLOW)
+    (folder / "b_other.py").write_text(
+        FLOW.replace('"greet", api', '"other", api').replace("/jobs/greet", "/jobs/other")
+    )
+    (folder / "shared.py").write_text("x = 1\n")
+    (folder / "_draft.py").write_text("raise RuntimeError('not to be run')\n")
+    with serving(folder, "--port", 0) as (_, url, _):
+        for endpoint in ("greet", "other"):
+            reply = httpx.post(f"{url}/api/v1/jobs/{endpoint}", json={}, headers=CLIENT, trust_env=False)
+            assert reply.status_code == 202
+
+
+def test_a_folder_without_a_blueprint_is_one_line(tmp_path):
+    (tmp_path / "shared.py").write_text("x = 1\n")
+    assert "defines no blueprint" in refused(tmp_path)
