@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -18,6 +18,7 @@ from avtomatika_client.protocol.jobs import FINAL_STATUSES
 from orchestrator_lite import _blueprint_check
 from orchestrator_lite.engine.actions import ActionFactory
 from orchestrator_lite.engine.conditions import Evaluate, compile_condition
+from orchestrator_lite.engine.json_values import NotJSONError, copied
 from orchestrator_lite.engine.state import Client
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class JobContext:
         aggregation_results: Results of parallel branches: {task_id: {"status", "data", "error"}}.
         webhook_url: Where the job's end is reported.
         task_files: The job's files, and a local folder that goes when the handler has ended.
+        data_stores: The blueprint's data stores, each with `await get(key)` and `await set(key, value)`.
     """
 
     job_id: str
@@ -57,6 +59,7 @@ class JobContext:
     aggregation_results: dict[str, Any]
     webhook_url: str | None
     task_files: TaskFiles
+    data_stores: Any = None
 
 
 CONTEXT_NAMES = frozenset(JobContext.__dataclass_fields__)
@@ -120,10 +123,18 @@ class Blueprint:
         name: Unique among the blueprints of a server.
         api_endpoint: Path under which jobs are created, such as `/jobs/greet`; None: not over HTTP.
         api_version: Such as `v1`; None: served under `/api/v1` and, as the official server does, under `/api`.
+        data_stores: Values that all its jobs share, by the store's name: see `add_data_store`.
     """
 
-    def __init__(self, name: str, api_endpoint: str | None = None, api_version: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        api_endpoint: str | None = None,
+        api_version: str | None = None,
+        data_stores: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self.name = name
+        self.data_stores: dict[str, dict[str, Any]] = {}
         self.api_endpoint = api_endpoint
         self.api_version = api_version
         self.start_state: str | None = None
@@ -133,6 +144,29 @@ class Blueprint:
         self.aggregators: dict[str, StateHandler] = {}
         frame = sys._getframe(1)  # noqa: SLF001 - errors name the line a blueprint is made on
         self.file, self.line = frame.f_code.co_filename, frame.f_lineno
+        for store, initial in (data_stores or {}).items():
+            self.add_data_store(store, initial)
+
+    def add_data_store(self, name: str, initial_data: Mapping[str, Any] | None = None) -> None:
+        """Declare values that all jobs of this blueprint share and that outlive them.
+
+        A handler that asks for `data_stores` finds them there: `await data_stores.cache.get("key")` and
+        `await data_stores.cache.set("key", 1)`.
+
+        Args:
+            name: Its name, a Python identifier.
+            initial_data: Values that hold until they are set.
+
+        Raises:
+            BlueprintError: The name is taken or no identifier, or a value has no JSON form.
+        """
+        where = f"{self.file}:{self.line}: blueprint {self.name!r}: data store {name!r}"
+        if name in self.data_stores or not name.isidentifier():
+            raise BlueprintError(f"{where} {'exists already' if name in self.data_stores else 'is no identifier'}")
+        try:
+            self.data_stores[name] = copied(dict(initial_data or {}))
+        except NotJSONError as error:
+            raise BlueprintError(f"{where}: {error}") from error
 
     def __repr__(self) -> str:
         return f"Blueprint({self.name!r})"

@@ -79,9 +79,12 @@ class Session:
         upload: Upload | None = None,
         sink: Sink | None = None,
         stall: float | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> Request:
-        """A request of this client; `content` is JSON."""
+        """A request of this client; `content` is JSON, `more` are headers beyond those of every request."""
         headers = dict(self.headers)
+        if more:
+            headers.update(more)
         if content is not None:
             headers["content-type"] = "application/json"
         elif upload is not None:
@@ -173,7 +176,7 @@ def call(
             if reply.is_success or reply.status in passing:
                 return reply
             error = read_error(reply, request, now=session.clock.now(), attempts=attempt)
-        pause = _pause(session, budget, attempt, error, safe=harmless)
+        pause = pause_after(session, budget, attempt, error, safe=harmless)
         if pause is None:
             raise error
         yield Sleep(pause)
@@ -198,9 +201,10 @@ def parse(read: Callable[[bytes], T], reply: Reply, request: Request) -> T:
         ) from None
 
 
-def _pause(
+def pause_after(
     session: Session, budget: Budget, attempt: int, error: APIConnectionError | APIStatusError, *, safe: bool
 ) -> float | None:
+    """Seconds until the next attempt after a failure, or None when there is to be none."""
     if budget.is_over and isinstance(error, APITimeoutError):
         return None
     if not worth_repeating(error, safe=safe):

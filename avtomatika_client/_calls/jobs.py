@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, TypeAdapter
-from pydantic_core import to_jsonable_python
 
-from avtomatika_client._calls._envelope import is_json, read_error
 from avtomatika_client._calls._paging import Fetch, Page
 from avtomatika_client._calls._session import UNSET, call, parse
-from avtomatika_client._calls._versions import ABSENT, UNVERSIONED, VERSIONED, prefix_of, versioned_call
-from avtomatika_client.errors import ConflictError, JobFailed, NotFoundError
+from avtomatika_client._calls._versions import VERSIONED, versioned_call
+from avtomatika_client.errors import ConflictError, JobFailed, NotFoundError, NotSupportedByServerError
 from avtomatika_client.protocol._base import JSON
-from avtomatika_client.protocol.headers import NEXT_CURSOR, WAIT
-from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job, JobAccepted, JobCreate, ServerStatus
+from avtomatika_client.protocol.headers import FILTERS, NEXT_CURSOR, WAIT
+from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job, ServerStatus
 from avtomatika_client.protocol.worker import WorkerRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
-    from avtomatika_client._calls._flow import Flow, Reply, Request
+    from avtomatika_client._calls._flow import Flow, Reply
     from avtomatika_client._calls._session import Budget, Session, Timeout
 
 _HISTORY = TypeAdapter(list[HistoryEvent])
@@ -43,62 +41,6 @@ class JobRef(NamedTuple):
 
     id: str
     prefix: str = VERSIONED
-
-
-class NewJob(NamedTuple):
-    """A job to be created: where, and the body."""
-
-    path: str
-    prefix: str
-    fallback: str | None
-    content: bytes
-
-
-def new_job(
-    blueprint: str,
-    initial_data: Mapping[str, JSON] | BaseModel | None,
-    *,
-    endpoint: str | None = None,
-    api_version: str | None = None,
-    webhook_url: str | None = None,
-    dispatch_timeout: float | None = None,
-    result_timeout: float | None = None,
-    hold: bool = False,
-) -> NewJob:
-    """Build a job's creation.
-
-    Raises:
-        ValueError: `initial_data` is no JSON object, or an argument has the wrong type.
-    """
-    body = JobCreate(
-        initial_data=_as_object(initial_data),
-        webhook_url=webhook_url,
-        dispatch_timeout=dispatch_timeout,
-        result_timeout=result_timeout,
-        hold=True if hold else None,
-    )
-    path = f"/jobs/{quote(blueprint, safe='')}" if endpoint is None else f"/{endpoint.strip('/')}"
-    return NewJob(path, prefix_of(api_version), UNVERSIONED if api_version is None else None, _encoded(body))
-
-
-def submit(session: Session, new: NewJob, timeout: Timeout = UNSET) -> Flow[JobRef]:
-    """Create a job; on 404 or 405 the unversioned form is tried once, unless a version was asked for.
-
-    Raises:
-        NotFoundError: The server has no such blueprint (official servers answer 405).
-    """
-    budget = session.budget(timeout)
-    request = session.request("POST", new.prefix + new.path, content=new.content)
-    reply = yield from call(session, request, budget, passing=ABSENT)
-    prefix = new.prefix
-    if reply.status in ABSENT and new.fallback is not None:
-        second = session.request("POST", new.fallback + new.path, content=new.content)
-        again = yield from call(session, second, budget, passing=ABSENT)
-        if again.is_success:
-            reply, request, prefix = again, second, new.fallback
-    if reply.status in ABSENT:
-        raise _no_such_blueprint(session, reply, request)
-    return JobRef(parse(JobAccepted.model_validate_json, reply, request).job_id, prefix)
 
 
 def get(session: Session, ref: JobRef, budget: Budget, *, hold: float | None = None) -> Flow[Job]:
@@ -150,8 +92,10 @@ def pages_of_jobs(
     session: Session,
     *,
     limit: int,
-    status: str | None = None,
+    status: str | Collection[str] | None = None,
     blueprint: str | None = None,
+    created_after: float | datetime | None = None,
+    created_before: float | datetime | None = None,
     begin: str | None = None,
     timeout: Timeout = UNSET,
 ) -> Fetch[Job]:
@@ -161,22 +105,30 @@ def pages_of_jobs(
     are filtered here, so a page may hold fewer jobs than `limit` and not be the last.
 
     Raises:
-        NotSupportedByServerError: The server has no such list.
-        ValueError: The limit is below 1.
+        NotSupportedByServerError: The server has no such list, or cannot narrow it so.
+        ValueError: The limit is below 1, or there is no status.
     """
     if limit < 1:
         raise ValueError("limit: must be 1 or more")
-    narrower = {name: value for name, value in (("status", status), ("blueprint", blueprint)) if value is not None}
+    statuses = None if status is None else [status] if isinstance(status, str) else list(status)
+    if statuses == []:
+        raise ValueError("status: name one at least")
+    moments = {"created_after": _moment(created_after), "created_before": _moment(created_before)}
+    wanted = {"status": ",".join(statuses) if statuses else None, "blueprint": blueprint, **moments}
+    narrower = {name: value for name, value in wanted.items() if value is not None}
+    is_newer = len(statuses or ()) > 1 or not narrower.keys().isdisjoint(moments)
 
     def fetch(cursor: str | None) -> Flow[Page[Job]]:
         place = begin if cursor is None else cursor
         budget, query = session.budget(timeout), {"limit": limit, **narrower, **_place(place)}
+        if is_newer and FILTERS not in (yield from features(session, budget)):
+            raise NotSupportedByServerError("this server can narrow a list to one status and one blueprint only")
         request, reply = yield from versioned_call(
             session, "GET", VERSIONED, f"/jobs?{urlencode(query)}", budget, optional=True
         )
         rows = parse(_ROWS.validate_json, reply, request)
         jobs = parse(lambda _: [_listed(row) for row in rows], reply, request)
-        fitting = [job for job in jobs if status in (None, job.end_status) and blueprint in (None, job.blueprint_name)]
+        fitting = [job for job in jobs if _fits(job, statuses, blueprint)]
         return Page(fitting, _next_place(place, reply, rows))
 
     return fetch
@@ -233,10 +185,13 @@ def result_of(job: Job) -> JSON:
     return job.result if "result" in job.model_fields_set else job.state_history
 
 
-def _as_object(initial_data: Mapping[str, JSON] | BaseModel | None) -> dict[str, JSON]:
-    if initial_data is None:
-        return {}
-    return initial_data.model_dump() if isinstance(initial_data, BaseModel) else dict(initial_data)
+def _moment(value: float | datetime | None) -> float | None:
+    """UTC seconds; a time without a zone is this machine's."""
+    return value.timestamp() if isinstance(value, datetime) else value
+
+
+def _fits(job: Job, statuses: list[str] | None, blueprint: str | None) -> bool:
+    return (statuses is None or job.end_status in statuses) and blueprint in (None, job.blueprint_name)
 
 
 def _place(cursor: str | None) -> dict[str, str]:
@@ -261,29 +216,8 @@ def _listed(row: dict[str, JSON]) -> Job:
     return without_secrets(Job.model_validate(row))
 
 
-def _encoded(body: JobCreate) -> bytes:
-    # NaN and its kin are refused here: no JSON reader is bound to take them, and null would be a lie.
-    fields = body.model_dump(exclude_none=True)
-    return json.dumps(
-        fields, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=to_jsonable_python
-    ).encode()
-
-
 def _job_path(ref: JobRef, suffix: str = "") -> str:
     return f"/jobs/{quote(ref.id, safe='')}{suffix}"
-
-
-def _no_such_blueprint(session: Session, reply: Reply, request: Request) -> NotFoundError:
-    said = read_error(reply, request, now=session.clock.now())
-    return NotFoundError(
-        said.message if is_json(reply) else "no blueprint is served here",
-        status=reply.status,
-        code=said.code,
-        details=said.details,
-        request_id=said.request_id,
-        method=said.method,
-        path=said.path,
-    )
 
 
 def _features(reply: Reply) -> frozenset[str]:

@@ -14,6 +14,7 @@ from avtomatika_client._bodies import open_source
 from avtomatika_client._calls import files as calls, jobs
 from avtomatika_client._calls._retry import Retry
 from avtomatika_client._calls._session import UNSET, Budget, Timeout
+from avtomatika_client._calls.submitting import submit
 from avtomatika_client._resources._files import aside
 from avtomatika_client.errors import NotFoundError
 from avtomatika_client.protocol.errors import AvtomatikaError
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from avtomatika_client._bodies import Body, Source
     from avtomatika_client._calls._flow import Flow
     from avtomatika_client._calls._session import Session
-    from avtomatika_client._calls.jobs import JobRef, NewJob
+    from avtomatika_client._calls.jobs import JobRef
+    from avtomatika_client._calls.submitting import NewJob
     from avtomatika_client._link import AsyncCaller, SyncCaller
 
 AT_ONCE: Final = 4
@@ -51,7 +53,7 @@ class _Limit:
 
 
 def submit_held(caller: SyncCaller, new: NewJob, files: Mapping[str, Source], timeout: Timeout) -> JobRef:
-    """Create a job with its files.
+    """Create a job with its files; with an idempotency key: go on with the one that the same call has created before.
 
     Raises:
         OSError: A source cannot be read; nothing was created.
@@ -61,13 +63,16 @@ def submit_held(caller: SyncCaller, new: NewJob, files: Mapping[str, Source], ti
     session, bodies = caller.session, _opened(files)
     limit = _Limit.of(session, timeout)
     caller.run(calls.require_held_files(session, limit.budget))
-    ref = caller.run(jobs.submit(session, new, limit.each))
+    ref = caller.run(submit(session, new, limit.each))
+    if new.key is not None and not caller.run(_is_held(session, ref, limit)):
+        return ref
     try:
         _upload_all(caller, ref, bodies, limit)
         caller.run(calls.release(session, ref, limit.budget))
     except BaseException as error:
-        with _noted(error, ref):
-            caller.run(_cancelled(session, ref))
+        if new.key is None:
+            with _noted(error, ref):
+                caller.run(_cancelled(session, ref))
         raise
     return ref
 
@@ -78,26 +83,35 @@ async def submit_held_async(caller: AsyncCaller, new: NewJob, files: Mapping[str
     bodies = await aside(session.clock, lambda: _opened(files))
     limit = _Limit.of(session, timeout)
     await caller.run(calls.require_held_files(session, limit.budget))
-    ref = await _created(caller, jobs.submit(session, new, limit.each))
+    ref = await _created(caller, new, limit.each)
+    if new.key is not None and not await caller.run(_is_held(session, ref, limit)):
+        return ref
     try:
         await _upload_all_async(caller, ref, bodies, limit)
         await caller.run(calls.release(session, ref, limit.budget))
     except BaseException as error:
-        with _noted(error, ref):
-            await caller.run(_cancelled(session, ref))
+        if new.key is None:
+            with _noted(error, ref):
+                await caller.run(_cancelled(session, ref))
         raise
     return ref
 
 
-async def _created(caller: AsyncCaller, creation: Flow[JobRef]) -> JobRef:
-    """Create a job; one whose creation was under way when this was cancelled is cancelled too."""
-    creating = asyncio.ensure_future(caller.run(creation))
+def _is_held(session: Session, ref: JobRef, limit: _Limit) -> Flow[bool]:
+    job = yield from jobs.get(session, ref, limit.budget)
+    return job.held
+
+
+async def _created(caller: AsyncCaller, new: NewJob, timeout: Timeout) -> JobRef:
+    """Create a job; one whose creation was under way when this was cancelled is cancelled too, unless it has a key."""
+    creating = asyncio.ensure_future(caller.run(submit(caller.session, new, timeout)))
     try:
         return await asyncio.shield(creating)
     except asyncio.CancelledError as error:
         try:
             await caller.session.clock.wait_any((creating,), _CANCEL_SECONDS)
-            if creating.done() and not creating.cancelled() and creating.exception() is None:
+            made = creating.done() and not creating.cancelled() and creating.exception() is None
+            if made and new.key is None:
                 with _noted(error, creating.result()):
                     await caller.run(_cancelled(caller.session, creating.result()))
         finally:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
-from avtomatika_client._calls import _waiting as waiting, decisions, jobs as calls
+from avtomatika_client._calls import _waiting as waiting, decisions, jobs as calls, many
 from avtomatika_client._calls._paging import each
 from avtomatika_client._calls._session import UNSET, Budget, Timeout
 from avtomatika_client._calls._versions import prefix_of
-from avtomatika_client._calls.jobs import JobRef, NewJob, new_job
+from avtomatika_client._calls.jobs import JobRef
+from avtomatika_client._calls.submitting import new_job, submit
 from avtomatika_client._resources._handle import AsyncJobHandle, JobHandle
 from avtomatika_client._resources._held import submit_held, submit_held_async
+from avtomatika_client._resources._many import submit_all, submit_all_async
 from avtomatika_client._resources._pager import AsyncPager, Pager
-from avtomatika_client.protocol.errors import AvtomatikaError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 
     from pydantic import BaseModel
 
     from avtomatika_client._bodies import Source
     from avtomatika_client._link import AsyncCaller, SyncCaller
     from avtomatika_client.protocol._base import JSON
-
-_AT_ONCE = 8
 
 
 Handles: TypeAlias = list[JobHandle]
@@ -48,12 +48,17 @@ class Jobs:
         webhook_url: str | None = None,
         dispatch_timeout: float | None = None,
         result_timeout: float | None = None,
+        delay: float | None = None,
+        priority: float | None = None,
+        max_transitions: int | None = None,
+        idempotency_key: str | None = None,
         files: Mapping[str, Source] | None = None,
         timeout: Timeout = UNSET,
     ) -> JobHandle:
         """Create a job (`POST /api/v1/jobs/{blueprint}`; on 404 or 405 the unversioned form once).
 
-        It is repeated only while it is certain that the server has not taken it.
+        Towards a server that knows idempotency keys (`idempotency` in its features) it is repeated whatever has become
+        of it, and there is one job all the same; towards others only while it is certain that it was not taken.
 
         Args:
             blueprint: Which blueprint to run.
@@ -63,9 +68,14 @@ class Jobs:
             webhook_url: Where the server reports the job's end.
             dispatch_timeout: Seconds a task of it may wait for a worker.
             result_timeout: Seconds from now within which the job must have ended.
+            delay: Seconds from now until it starts.
+            priority: What the priorities of its tasks are raised by; tasks of a higher one are handed out first.
+            max_transitions: States it may enter, 1 to 100, before it fails.
+            idempotency_key: Whatever is submitted with the same key within 24 hours is the same job: 1 to 255 ASCII
+                characters; by default this call has one of its own.
             files: What its handlers and skills find as the job's files: sources by name, as for `job.files.upload`.
                 The job is created held, given its files (four at a time) and released; it is cancelled when one of
-                these fails.
+                these fails, unless an idempotency key was given: then the same call goes on with it.
             timeout: Total deadline of this call in seconds; by default the transfer of files has none.
 
         Raises:
@@ -73,7 +83,8 @@ class Jobs:
             ValidationFailedError: The server refused the data, or a file.
             ValueError: The data is no JSON object, or a file's name or source cannot be used.
             OSError: A file cannot be read.
-            NotSupportedByServerError: The server cannot hold a job until its files are there.
+            ConflictError: The key was used for another job.
+            NotSupportedByServerError: The server cannot delay jobs, or whatever else was asked for.
         """
         new = new_job(
             blueprint,
@@ -83,11 +94,15 @@ class Jobs:
             webhook_url=webhook_url,
             dispatch_timeout=dispatch_timeout,
             result_timeout=result_timeout,
+            delay=delay,
+            priority=priority,
+            max_transitions=max_transitions,
+            idempotency_key=idempotency_key,
             hold=bool(files),
         )
         if files:
             return JobHandle(self._caller, submit_held(self._caller, new, files, timeout))
-        return self._submit(new, timeout)
+        return JobHandle(self._caller, self._caller.run(submit(self._caller.session, new, timeout)))
 
     def submit_many(
         self,
@@ -99,12 +114,17 @@ class Jobs:
         webhook_url: str | None = None,
         dispatch_timeout: float | None = None,
         result_timeout: float | None = None,
+        delay: float | None = None,
+        priority: float | None = None,
+        max_transitions: int | None = None,
+        idempotency_key: str | None = None,
         timeout: Timeout = UNSET,
     ) -> list[JobHandle]:
         """Create a job per item; the handles come in the items' order.
 
-        All items are checked before the first one is sent. When a creation fails nothing more is sent, and a note on
-        the error names the jobs that were accepted.
+        A server that offers it (`submit_many` in its features) gets up to 250 in one request. All items are checked
+        before the first one is sent. When a creation fails nothing more is sent, and a note on the error names the jobs
+        that were accepted.
 
         Args:
             blueprint: Which blueprint to run.
@@ -114,22 +134,30 @@ class Jobs:
             webhook_url: As for `submit`.
             dispatch_timeout: As for `submit`.
             result_timeout: As for `submit`.
-            timeout: Seconds for all of them; by default each creation has the client's own.
+            delay: As for `submit`.
+            priority: As for `submit`.
+            max_transitions: As for `submit`.
+            idempotency_key: As for `submit`, for all items in their order: when the same call is made again, those that
+                were accepted before are the same jobs.
+            timeout: Seconds for all of them; by default each request has the client's own.
 
         Raises:
             AvtomatikaError: As for `submit`.
         """
-        options = _options(endpoint, api_version, webhook_url, dispatch_timeout, result_timeout)
-        new_jobs = [new_job(blueprint, item, **options) for item in items]
-        budget = None if timeout is UNSET else Budget(self._caller.session.clock, timeout)
-        handles: list[JobHandle] = []
-        for new in new_jobs:
-            try:
-                handles.append(self._submit(new, UNSET if budget is None else budget.left))
-            except AvtomatikaError as error:
-                _note_accepted(error, handles, len(new_jobs))
-                raise
-        return handles
+        make = partial(
+            new_job,
+            blueprint,
+            endpoint=endpoint,
+            api_version=api_version,
+            webhook_url=webhook_url,
+            dispatch_timeout=dispatch_timeout,
+            result_timeout=result_timeout,
+            delay=delay,
+            priority=priority,
+            max_transitions=max_transitions,
+        )
+        new_jobs = many.numbered(self._caller.session, [make(item) for item in items], idempotency_key)
+        return submit_all(self._caller, new_jobs, timeout)
 
     def get(self, job_id: str, *, api_version: str | None = None, timeout: Timeout = UNSET) -> JobHandle:
         """A job, with its state read.
@@ -177,9 +205,6 @@ class Jobs:
         """
         return self._completed({job.id: job for job in jobs}, Budget(self._caller.session.clock, timeout))
 
-    def _submit(self, new: NewJob, timeout: Timeout) -> JobHandle:
-        return JobHandle(self._caller, self._caller.run(calls.submit(self._caller.session, new, timeout)))
-
     def _completed(self, jobs: dict[str, JobHandle], budget: Budget) -> Iterator[JobHandle]:
         left = deque(job._ref for job in jobs.values())  # noqa: SLF001
         while left:
@@ -190,8 +215,10 @@ class Jobs:
         self,
         *,
         limit: int = 50,
-        status: str | None = None,
+        status: str | Collection[str] | None = None,
         blueprint: str | None = None,
+        created_after: float | datetime | None = None,
+        created_before: float | datetime | None = None,
         cursor: str | None = None,
         timeout: Timeout = UNSET,
     ) -> Pager[JobHandle]:
@@ -199,16 +226,26 @@ class Jobs:
 
         Args:
             limit: How many jobs a page holds; all are fetched, page by page, as they are gone through.
-            status: Only jobs with this status.
+            status: Only jobs with this status, or with one of these.
             blueprint: Only jobs of this blueprint.
+            created_after: Only jobs created then or later: a time, or UTC seconds.
+            created_before: Only jobs created earlier.
             cursor: Begin with this page: the `cursor` of the one before.
             timeout: Total deadline in seconds of fetching one page.
 
         Raises:
-            NotSupportedByServerError: The server has no such list; raised when the first page is fetched.
+            NotSupportedByServerError: The server has no such list, or cannot narrow it so; raised when the first page
+                is fetched.
         """
         fetch = calls.pages_of_jobs(
-            self._caller.session, limit=limit, status=status, blueprint=blueprint, begin=cursor, timeout=timeout
+            self._caller.session,
+            limit=limit,
+            status=status,
+            blueprint=blueprint,
+            created_after=created_after,
+            created_before=created_before,
+            begin=cursor,
+            timeout=timeout,
         )
         return Pager(self._caller, each(fetch, lambda job: self.handle(job.id)._listed(job)))  # noqa: SLF001
 
@@ -229,12 +266,17 @@ class AsyncJobs:
         webhook_url: str | None = None,
         dispatch_timeout: float | None = None,
         result_timeout: float | None = None,
+        delay: float | None = None,
+        priority: float | None = None,
+        max_transitions: int | None = None,
+        idempotency_key: str | None = None,
         files: Mapping[str, Source] | None = None,
         timeout: Timeout = UNSET,
     ) -> AsyncJobHandle:
         """Create a job (`POST /api/v1/jobs/{blueprint}`; on 404 or 405 the unversioned form once).
 
-        It is repeated only while it is certain that the server has not taken it.
+        Towards a server that knows idempotency keys (`idempotency` in its features) it is repeated whatever has become
+        of it, and there is one job all the same; towards others only while it is certain that it was not taken.
 
         Args:
             blueprint: Which blueprint to run.
@@ -244,9 +286,14 @@ class AsyncJobs:
             webhook_url: Where the server reports the job's end.
             dispatch_timeout: Seconds a task of it may wait for a worker.
             result_timeout: Seconds from now within which the job must have ended.
+            delay: Seconds from now until it starts.
+            priority: What the priorities of its tasks are raised by; tasks of a higher one are handed out first.
+            max_transitions: States it may enter, 1 to 100, before it fails.
+            idempotency_key: Whatever is submitted with the same key within 24 hours is the same job: 1 to 255 ASCII
+                characters; by default this call has one of its own.
             files: What its handlers and skills find as the job's files: sources by name, as for `job.files.upload`.
                 The job is created held, given its files (four at a time) and released; it is cancelled when one of
-                these fails.
+                these fails, unless an idempotency key was given: then the same call goes on with it.
             timeout: Total deadline of this call in seconds; by default the transfer of files has none.
 
         Raises:
@@ -254,7 +301,8 @@ class AsyncJobs:
             ValidationFailedError: The server refused the data, or a file.
             ValueError: The data is no JSON object, or a file's name or source cannot be used.
             OSError: A file cannot be read.
-            NotSupportedByServerError: The server cannot hold a job until its files are there.
+            ConflictError: The key was used for another job.
+            NotSupportedByServerError: The server cannot delay jobs, or whatever else was asked for.
         """
         new = new_job(
             blueprint,
@@ -264,11 +312,15 @@ class AsyncJobs:
             webhook_url=webhook_url,
             dispatch_timeout=dispatch_timeout,
             result_timeout=result_timeout,
+            delay=delay,
+            priority=priority,
+            max_transitions=max_transitions,
+            idempotency_key=idempotency_key,
             hold=bool(files),
         )
         if files:
             return AsyncJobHandle(self._caller, await submit_held_async(self._caller, new, files, timeout))
-        return await self._submit(new, timeout)
+        return AsyncJobHandle(self._caller, await self._caller.run(submit(self._caller.session, new, timeout)))
 
     async def submit_many(
         self,
@@ -280,12 +332,17 @@ class AsyncJobs:
         webhook_url: str | None = None,
         dispatch_timeout: float | None = None,
         result_timeout: float | None = None,
+        delay: float | None = None,
+        priority: float | None = None,
+        max_transitions: int | None = None,
+        idempotency_key: str | None = None,
         timeout: Timeout = UNSET,
     ) -> list[AsyncJobHandle]:
         """Create a job per item; the handles come in the items' order.
 
-        All items are checked before the first one is sent. When a creation fails nothing more is sent, and a note on
-        the error names the jobs that were accepted.
+        A server that offers it (`submit_many` in its features) gets up to 250 in one request. All items are checked
+        before the first one is sent. When a creation fails nothing more is sent, and a note on the error names the jobs
+        that were accepted.
 
         Args:
             blueprint: Which blueprint to run.
@@ -295,15 +352,30 @@ class AsyncJobs:
             webhook_url: As for `submit`.
             dispatch_timeout: As for `submit`.
             result_timeout: As for `submit`.
-            timeout: Seconds for all of them; by default each creation has the client's own.
+            delay: As for `submit`.
+            priority: As for `submit`.
+            max_transitions: As for `submit`.
+            idempotency_key: As for `submit`, for all items in their order: when the same call is made again, those that
+                were accepted before are the same jobs.
+            timeout: Seconds for all of them; by default each request has the client's own.
 
         Raises:
             AvtomatikaError: As for `submit`.
         """
-        options = _options(endpoint, api_version, webhook_url, dispatch_timeout, result_timeout)
-        new_jobs = [new_job(blueprint, item, **options) for item in items]
-        budget = None if timeout is UNSET else Budget(self._caller.session.clock, timeout)
-        return await self._submit_all(new_jobs, budget)
+        make = partial(
+            new_job,
+            blueprint,
+            endpoint=endpoint,
+            api_version=api_version,
+            webhook_url=webhook_url,
+            dispatch_timeout=dispatch_timeout,
+            result_timeout=result_timeout,
+            delay=delay,
+            priority=priority,
+            max_transitions=max_transitions,
+        )
+        new_jobs = many.numbered(self._caller.session, [make(item) for item in items], idempotency_key)
+        return await submit_all_async(self._caller, new_jobs, timeout)
 
     async def get(self, job_id: str, *, api_version: str | None = None, timeout: Timeout = UNSET) -> AsyncJobHandle:
         """A job, with its state read.
@@ -353,45 +425,20 @@ class AsyncJobs:
         """
         return self._completed({job.id: job for job in jobs}, Budget(self._caller.session.clock, timeout))
 
-    async def _submit(self, new: NewJob, timeout: Timeout) -> AsyncJobHandle:
-        return AsyncJobHandle(self._caller, await self._caller.run(calls.submit(self._caller.session, new, timeout)))
-
     async def _completed(self, jobs: dict[str, AsyncJobHandle], budget: Budget) -> AsyncIterator[AsyncJobHandle]:
         left = deque(job._ref for job in jobs.values())  # noqa: SLF001
         while left:
             ref, state = await self._caller.run(waiting.next_ended(self._caller.session, left, budget))
             yield jobs[ref.id]._took(state)  # noqa: SLF001
 
-    async def _submit_all(self, new_jobs: Sequence[NewJob], budget: Budget | None) -> list[AsyncJobHandle]:
-        handles: dict[int, AsyncJobHandle] = {}
-        errors: list[AvtomatikaError] = []
-        work = enumerate(new_jobs)
-
-        async def take() -> None:
-            for index, new in work:
-                if errors:
-                    return
-                try:
-                    handles[index] = await self._submit(new, UNSET if budget is None else budget.left)
-                except AvtomatikaError as error:
-                    errors.append(error)
-
-        # A failure stops the others between two creations, not within one: so it is known what was accepted.
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(_AT_ONCE, len(new_jobs))):
-                group.create_task(take())
-        accepted = [handles[index] for index in sorted(handles)]
-        if errors:
-            _note_accepted(errors[0], accepted, len(new_jobs))
-            raise errors[0]
-        return accepted
-
     def list(
         self,
         *,
         limit: int = 50,
-        status: str | None = None,
+        status: str | Collection[str] | None = None,
         blueprint: str | None = None,
+        created_after: float | datetime | None = None,
+        created_before: float | datetime | None = None,
         cursor: str | None = None,
         timeout: Timeout = UNSET,
     ) -> AsyncPager[AsyncJobHandle]:
@@ -399,36 +446,25 @@ class AsyncJobs:
 
         Args:
             limit: How many jobs a page holds; all are fetched, page by page, as they are gone through.
-            status: Only jobs with this status.
+            status: Only jobs with this status, or with one of these.
             blueprint: Only jobs of this blueprint.
+            created_after: Only jobs created then or later: a time, or UTC seconds.
+            created_before: Only jobs created earlier.
             cursor: Begin with this page: the `cursor` of the one before.
             timeout: Total deadline in seconds of fetching one page.
 
         Raises:
-            NotSupportedByServerError: The server has no such list; raised when the first page is fetched.
+            NotSupportedByServerError: The server has no such list, or cannot narrow it so; raised when the first page
+                is fetched.
         """
         fetch = calls.pages_of_jobs(
-            self._caller.session, limit=limit, status=status, blueprint=blueprint, begin=cursor, timeout=timeout
+            self._caller.session,
+            limit=limit,
+            status=status,
+            blueprint=blueprint,
+            created_after=created_after,
+            created_before=created_before,
+            begin=cursor,
+            timeout=timeout,
         )
         return AsyncPager(self._caller, each(fetch, lambda job: self.handle(job.id)._listed(job)))  # noqa: SLF001
-
-
-def _options(
-    endpoint: str | None,
-    api_version: str | None,
-    webhook_url: str | None,
-    dispatch_timeout: float | None,
-    result_timeout: float | None,
-) -> dict[str, Any]:
-    return {
-        "endpoint": endpoint,
-        "api_version": api_version,
-        "webhook_url": webhook_url,
-        "dispatch_timeout": dispatch_timeout,
-        "result_timeout": result_timeout,
-    }
-
-
-def _note_accepted(error: AvtomatikaError, accepted: Sequence[JobHandle | AsyncJobHandle], total: int) -> None:
-    ids = ", ".join(job.id for job in accepted)
-    error.add_note(f"{len(accepted)} of {total} jobs were accepted before: {ids or 'none'}")

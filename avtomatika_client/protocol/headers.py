@@ -22,6 +22,9 @@ ACK: Final = "x-avtomatika-ack"
 NEXT_CURSOR: Final = "x-next-cursor"
 """Of an answer that is one page of a list: what `?cursor=` continues with; absent on the last page."""
 
+IDEMPOTENCY_KEY: Final = "idempotency-key"
+"""Of a creation: the server makes one job of all requests with the same key."""
+
 LAST_EVENT_ID: Final = "last-event-id"
 """Of a stream of events: the last one that was read."""
 
@@ -48,6 +51,9 @@ DELAY: Final = "delay"
 
 PRIORITY: Final = "priority"
 """A job created with `"priority": n` has the priorities of its tasks raised by n."""
+
+IDEMPOTENCY: Final = "idempotency"
+"""A creation with the header `Idempotency-Key` may be repeated for 24 hours: there is one job all the same."""
 
 SUBMIT_MANY: Final = "submit_many"
 """`POST /jobs:submit` creates many jobs and answers with a result for each."""

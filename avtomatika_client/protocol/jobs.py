@@ -38,6 +38,9 @@ class JobCreate(Sent):
         webhook_url: Where the server reports the job's end.
         dispatch_timeout: Seconds a task may wait in the queue for a worker.
         result_timeout: Seconds from the job's creation within which it must have ended.
+        delay: Seconds from the creation until it starts (feature `delay`).
+        priority: What the priorities of its tasks are raised by (feature `priority`).
+        max_transitions: States it may enter, 1 to 100 (release 1.0b30; passed over by those before).
         hold: Keep it from starting until it is released (feature `hold`).
     """
 
@@ -45,6 +48,9 @@ class JobCreate(Sent):
     webhook_url: str | None = None
     dispatch_timeout: float | None = None
     result_timeout: float | None = None
+    delay: float | None = None
+    priority: float | None = None
+    max_transitions: int | None = None
     hold: bool | None = None
 
 

@@ -10,8 +10,8 @@ from fastapi import Request
 from pydantic import BeforeValidator, Field
 
 from avtomatika_client.protocol._base import Received
+from avtomatika_client.protocol.ids import first_id
 from orchestrator_lite.api._http import ApiError, checked
-from orchestrator_lite.runtime.core import first_id
 
 LONGEST_PAGE = 500
 """Jobs one page of a list holds at most."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.errors import AvtomatikaError
+from avtomatika_client.protocol.ids import new_id
 from orchestrator_lite.blueprint import Blueprint
 from orchestrator_lite.engine.events import CancelAsked, Decided, LetOut, Released, Retried, TimerFired
 from orchestrator_lite.engine.state import Client, Job
@@ -76,7 +76,7 @@ class Core:
             leases=self._leases,
             channels=self.channels,
             watchers=self._watchers,
-            handling=Handling(clock, handler_limit, files=self.files),
+            handling=Handling(clock, store, handler_limit, files=self.files),
         )
         self.desk = Desk(store, clock, self._runner, Workers(store), self._dispatcher, self._leases)
 
@@ -92,6 +92,7 @@ class Core:
             stack.push_async_callback(self.store.close)
             await self.store.open()
             await self.desk.workers.open()
+            self._dispatcher.lanes.replace(await self.store.lanes())
             await self.desk.restore()
             keeper = Timekeeper(
                 self.store,
@@ -285,21 +286,6 @@ class Core:
 
     def _fired(self, name: str) -> Callable[[Live], TimerFired]:
         return lambda live: TimerFired(at=self.clock.now(), name=name, queue=live.queue)
-
-
-def new_id(now: float) -> str:
-    """A UUIDv7: it grows with time, so that new rows are appended."""
-    noise = bytearray(secrets.token_bytes(10))
-    noise[0] = 0x70 | (noise[0] & 0x0F)
-    noise[2] = 0x80 | (noise[2] & 0x3F)
-    text = noise.hex()
-    return f"{first_id(now)}-{text[:4]}-{text[4:8]}-{text[8:]}"
-
-
-def first_id(at: float) -> str:
-    """What no id of that time or later is below: ids tell their time in thousandths of a second."""
-    text = int(at * 1000).to_bytes(6, "big").hex()
-    return f"{text[:8]}-{text[8:]}"
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
@@ -61,6 +61,7 @@ class Desk:
             self.leases.alive(worker, now)
         else:
             await self._named(worker, beat.current_tasks, now)
+        await self._stop_overdue(worker, now)
         if not worker.takes_tasks:
             self._dispatcher.dismiss(worker.worker_id)
         return await self._to_cancel(worker, beat.current_tasks or [])
@@ -129,6 +130,8 @@ class Desk:
         if applied is None or applied.verdict is None:
             message = f"Job {result.job_id} not found (expired or deleted)."
             return Verdict(reason="job_not_found", message=message)
+        if worker is not None and applied.verdict.reason is None:
+            worker.judged(well=status != "failure" or _is_blameless(error))
         return applied.verdict
 
     def progress(self, worker: Worker, task_id: str, attempt: int | None, value: Any, message: Any) -> None:
@@ -138,10 +141,13 @@ class Desk:
             self.leases.report(task_id, _share(value), message if isinstance(message, str) else None, now)
 
     async def write_renewals(self) -> None:
-        """Write the signs of life noted since the last call."""
+        """Write the signs of life noted since the last call, and what else need not be written at once."""
         renewals = self.leases.take_renewals()
         if renewals:
             await self._store.renew(renewals)
+        await self.workers.write_reputations(self._clock.monotonic())
+        if self._dispatcher.lanes.are_many:
+            self._dispatcher.lanes.replace(await self._store.lanes())
 
     async def answer(self, due: Due) -> None:
         """Lapsed leases: tasks that never arrived return as they were, others are lost by their worker."""
@@ -162,6 +168,9 @@ class Desk:
             return LeaseLost(at=self._clock.now(), task_id=row.task_id, standing=in_queue(current), reason=reason)
 
         log.info("task %s attempt %s: %s", row.task_id, row.attempt, reason)
+        worker = self.workers.get(row.worker_id or "")
+        if worker is not None:
+            worker.judged(well=False)
         await self.write_renewals()  # what shows that it had begun is what makes the next one a new attempt
         self._runner.jobs.forget(row.job_id)
         await self._runner.apply(row.job_id, lost)
@@ -262,6 +271,31 @@ class Desk:
             if task_id not in known:
                 await self._revive(worker, task_id, now)
 
+    async def _stop_overdue(self, worker: Worker, now: float) -> None:
+        """Tasks whose time is long over have failed: official workers do not end them."""
+        for lease in self.leases.of(worker.worker_id):
+            if lease.overdue_at is not None and lease.overdue_at < now:
+                await self._runner.apply(lease.row.job_id, self._timed_out(lease.row))
+
+    def _timed_out(self, row: TaskRow) -> Callable[[Live], ResultArrived | None]:
+        message = "The task ran longer than its timeout_seconds and its worker did not end it."
+
+        def timed_out(live: Live) -> ResultArrived | None:
+            current = live.rows.get(row.task_id)
+            if current is None or current.until is None or current.attempt != row.attempt:
+                return None
+            return ResultArrived(
+                at=self._clock.now(),
+                task_id=row.task_id,
+                worker_id=row.worker_id or "",
+                attempt=row.attempt,
+                current=in_queue(current),
+                status="failure",
+                error={"code": "TIMEOUT_ERROR", "message": message, "details": None},
+            )
+
+        return timed_out
+
     async def _missed(self, lease: Lease, reason: str) -> None:
         if lease.started:
             await self.lose(lease.row, reason)
@@ -293,6 +327,14 @@ class Desk:
         known = {lease.row.task_id for lease in held} | {lease.row.job_id for lease in held}
         ids.update(dict.fromkeys(name for name in named if name not in known))
         return list(ids)
+
+
+_NOT_THE_WORKERS = frozenset({"INVALID_INPUT_ERROR", "INTERRUPTED", "SKILL_UNKNOWN_ERROR"})
+
+
+def _is_blameless(error: dict[str, Any] | None) -> bool:
+    """Whether a failure says nothing of the worker that reports it."""
+    return error is not None and error.get("code") in _NOT_THE_WORKERS
 
 
 def _share(value: Any) -> float | None:

@@ -7,6 +7,7 @@ import inspect
 import logging
 from collections.abc import Awaitable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
@@ -17,6 +18,8 @@ from orchestrator_lite.engine.events import HandlerDone, HandlerFailed
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.state import Job
 from orchestrator_lite.files import Files, TaskFiles
+from orchestrator_lite.runtime.data_stores import data_stores
+from orchestrator_lite.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +32,9 @@ Outcome = HandlerDone | HandlerFailed
 class Handling:
     """Runs handlers. A handler that raises, returns nonsense or takes too long fails its job alone."""
 
-    def __init__(self, clock: Clock, time_limit: float = TIME_LIMIT, *, files: Files) -> None:
+    def __init__(self, clock: Clock, store: Store, time_limit: float = TIME_LIMIT, *, files: Files) -> None:
         self._clock = clock
+        self._store = store
         self._files = files
         self.time_limit = time_limit
         self._abandoned: set[asyncio.Task[Outcome]] = set()
@@ -73,7 +77,8 @@ class Handling:
         began = self._clock.monotonic()
         actions = ActionFactory(f"{job.id}:{job.step}", blueprint.states)
         task_files = self._files.of(job.id)
-        context = _context(job, actions, task_files)
+        stores = data_stores(self._store, blueprint.name, blueprint.data_stores)
+        context = _context(job, actions, task_files, stores)
         aggregated = job.aggregation_target == job.current_state
         try:
             handler = blueprint.pick(context, aggregated=aggregated)
@@ -119,7 +124,7 @@ async def _called(value: Any) -> Any:
     return value
 
 
-def _context(job: Job, actions: ActionFactory, task_files: TaskFiles) -> JobContext:
+def _context(job: Job, actions: ActionFactory, task_files: TaskFiles, stores: SimpleNamespace | None) -> JobContext:
     return JobContext(
         job_id=job.id,
         current_state=job.current_state,
@@ -131,4 +136,5 @@ def _context(job: Job, actions: ActionFactory, task_files: TaskFiles) -> JobCont
         aggregation_results=copied(job.aggregation_results),
         webhook_url=job.webhook_url,
         task_files=task_files,
+        data_stores=stores,
     )

@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from pydantic_core import from_json
+
 from orchestrator_lite.runtime.workers import Worker
 from orchestrator_lite.store import Renewal, TaskRow
+
+OVERDUE = 15.0
+"""Seconds a worker has to end a task by itself whose time is over; official workers let it run."""
 
 MISSES = 2
 """Heartbeats that do not name a task before it counts as not there."""
@@ -28,6 +33,7 @@ class Lease:
         progress: 0 to 1, as the worker last said.
         message: What it said with it.
         taken_at: When it was handed out, UTC seconds.
+        overdue_at: When its worker should long have ended it, by its `timeout_seconds`.
         report: The number of its latest word on its progress; each is greater than all before it. 0: none yet.
     """
 
@@ -38,6 +44,7 @@ class Lease:
     cancel: bool = False
     progress: float | None = None
     message: str | None = None
+    overdue_at: float | None = None
     report: int = 0
 
 
@@ -57,7 +64,7 @@ class LeaseBook:
     def took(self, row: TaskRow, now: float, *, started: bool = False, cancel: bool = False) -> None:
         """A worker has been given a task."""
         self.ended(row.task_id)
-        lease = Lease(row, now, started=started, cancel=cancel)
+        lease = Lease(row, now, started=started, cancel=cancel, overdue_at=_overdue_at(row, now))
         self._by_task[row.task_id] = lease
         self._by_worker.setdefault(row.worker_id or "", {})[row.task_id] = lease
 
@@ -157,3 +164,10 @@ class LeaseBook:
         self._by_task.clear()
         self._by_worker.clear()
         self._renewals.clear()
+
+
+def _overdue_at(row: TaskRow, now: float) -> float | None:
+    if b'"timeout_seconds"' not in row.payload:
+        return None
+    seconds = from_json(row.payload).get("timeout_seconds")
+    return None if seconds is None else now + float(seconds) + OVERDUE

@@ -43,6 +43,15 @@ _OFFERED = frozenset(
 )
 """What `Offer` is read from."""
 
+LATEST_COUNTS = 0.05
+"""How much the latest task counts in a reputation, against all before it."""
+
+LEAST_REPUTATION = 0.1
+"""What a reputation falls to at most (release 1.0b30): nobody is shut out for good."""
+
+_REPUTATIONS = "reputations"
+_WRITE_EVERY = 30.0
+
 REMEMBERED = 16
 """Earlier starts of a worker that are remembered as over."""
 
@@ -96,6 +105,10 @@ class Worker:
             asked = resources.get("max_concurrent_tasks")
         return asked if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0 else None
 
+    def judged(self, *, well: bool) -> None:
+        """A task of it has ended, well or by its fault: its last twenty or so count."""
+        self.reputation = max(LEAST_REPUTATION, self.reputation + (float(well) - self.reputation) * LATEST_COUNTS)
+
     def has_changed(self) -> None:
         """What it said of itself is another thing now."""
         self._offer = self.lanes = None
@@ -130,11 +143,28 @@ class Workers:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, Worker] = {}
+        self._written: dict[str, float] = {}
+        self._write_at = 0.0
 
     async def open(self) -> None:
         """Read them from the store."""
         for row in await self._store.workers():
             self._known[row.worker_id] = _from_row(row)
+        notes = await self._store.notes(_REPUTATIONS)
+        self._written = from_json(notes[_REPUTATIONS]) if _REPUTATIONS in notes else {}
+        for worker_id, reputation in self._written.items():
+            if worker_id in self._known:
+                self._known[worker_id].reputation = reputation
+
+    async def write_reputations(self, now: float) -> None:
+        """Keep what workers are worth; every half a minute at most."""
+        if now < self._write_at:
+            return
+        self._write_at = now + _WRITE_EVERY
+        current = {key: round(worker.reputation, 4) for key, worker in self._known.items() if worker.reputation < 1}
+        if current != self._written:
+            await self._store.put_notes({_REPUTATIONS: to_json(current)})
+            self._written = current
 
     def get(self, worker_id: str) -> Worker | None:
         """A worker, if it has registered."""

@@ -104,6 +104,12 @@ class Peer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def asked(self) -> list[Seen]:
+        """The requests so far, but for those for the server's status."""
+        with self._changed:
+            return [seen for seen in self.seen if seen.path != STATUS]
+
     def on(self, method: str, path: str, *answers: Answer | Callable[[Seen], Answer]) -> Peer:
         """Script a route: its answers in turn, the last one for ever."""
         with self._changed:

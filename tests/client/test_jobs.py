@@ -75,7 +75,7 @@ def test_an_unversioned_blueprint_is_found_once_and_stays_found(peer, face, miss
     peer.on("GET", "/api/jobs/j1", reply({"id": "j1", "status": "running"}))
     job = face(face.client(peer.url).jobs.submit("greet", {}))
     assert face(job.refresh()).status == "running"
-    assert [seen.path for seen in peer.seen] == [SUBMIT, "/api/jobs/greet", "/api/jobs/j1"]
+    assert [seen.path for seen in peer.asked] == [SUBMIT, "/api/jobs/greet", "/api/jobs/j1"]
 
 
 def test_an_unknown_blueprint_is_not_found_whatever_the_server_calls_it(peer, face):
@@ -93,7 +93,7 @@ def test_an_endpoint_and_version_of_ones_own_are_used_as_they_are(peer, face):
     face(job.refresh())
     with pytest.raises(NotFoundError):
         face(client.jobs.submit("new", {}, endpoint="/orders/old", api_version="v2"))
-    assert [seen.path for seen in peer.seen] == ["/api/v2/orders/new", "/api/v2/jobs/j1", "/api/v2/orders/old"]
+    assert [seen.path for seen in peer.asked] == ["/api/v2/orders/new", "/api/v2/jobs/j1", "/api/v2/orders/old"]
 
 
 def test_names_cannot_escape_their_place_in_the_path(peer, face):
@@ -101,7 +101,7 @@ def test_names_cannot_escape_their_place_in_the_path(peer, face):
     for attempt in ("../../_public/status", "a/b", "x?y=1"):
         with pytest.raises(NotFoundError):
             face(client.jobs.submit(attempt, {}))
-    assert all(seen.path.startswith(("/api/v1/jobs/", "/api/jobs/")) and not seen.query for seen in peer.seen)
+    assert all(seen.path.startswith(("/api/v1/jobs/", "/api/jobs/")) and not seen.query for seen in peer.asked)
 
 
 def test_submit_many_keeps_the_order_and_checks_all_first(peer, face):
@@ -111,7 +111,7 @@ def test_submit_many_keeps_the_order_and_checks_all_first(peer, face):
     assert [job.id for job in jobs] == [f"j{n}" for n in range(30)]
     with pytest.raises(ValueError):
         face(client.jobs.submit_many("greet", [{"n": "a"}, ["not an object"]]))
-    assert len(peer.seen) == 30
+    assert len(peer.asked) == 30
     assert face(client.jobs.submit_many("greet", [])) == []
 
 
@@ -126,7 +126,7 @@ def test_a_failed_submit_many_names_what_was_accepted(peer, face):
     with pytest.raises(ValidationFailedError) as caught:
         face(face.client(peer.url).jobs.submit_many("greet", [{"n": n} for n in range(5)]))
     (note,) = caught.value.__notes__
-    sent = sorted(seen.json["initial_data"]["n"] for seen in peer.seen)
+    sent = sorted(seen.json["initial_data"]["n"] for seen in peer.asked)
     accepted = [number for number in sent if number != 2]
     assert note == f"{len(accepted)} of 5 jobs were accepted before: {', '.join(f'j{n}' for n in accepted)}"
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from avtomatika_client.protocol.jobs import FINAL_STATUSES
-from orchestrator_lite.engine.events import ResultArrived
+from orchestrator_lite.engine.events import Decided, LetOut, ResultArrived, Retried
 from tests.engine.life import Life
 
 STATUSES = st.sampled_from(["success", "failure", "cancelled", "odd", "unheard of"])
@@ -36,6 +36,7 @@ class AnyLife(RuleBasedStateMachine):
         self.spent: dict[str, bool] = {}
         self.ended: tuple[str, Any, Any] | None = None
         self.done: dict[str, int] = {}
+        self.came_out = 0
 
     def pick(self, number: int, *, leased: bool | None = None) -> str | None:
         """One of the tasks in the queue."""
@@ -66,6 +67,30 @@ class AnyLife(RuleBasedStateMachine):
             self.life.fails()
         else:
             self.life.ends(returned=returned, end_status=status)
+
+    @precondition(lambda self: self.life.job.is_runnable)
+    @rule(timeout=SECONDS, transitions=TRANSITIONS.filter(bool), seldom=SELDOM)
+    def asks_people(self, timeout: float | None, transitions: dict[str, str], seldom: bool) -> None:
+        if seldom:
+            self.life.handler(
+                lambda actions, _: actions.await_human_approval("mail", "?", transitions, timeout_seconds=timeout)
+            )
+
+    @rule(decision=st.sampled_from(["success", "failure", "perhaps"]))
+    def is_decided(self, decision: str) -> None:
+        asked = self.life.job.approval
+        step = self.life.happens(Decided(at=self.life.now, decision=decision))
+        counted = asked is not None and decision in asked.transitions
+        assert step.changed == counted == (step.verdict.reason is None)
+
+    @precondition(lambda self: self.life.job.status == "quarantined")
+    @rule(state=st.sampled_from([None, "middle", "again"]))
+    def comes_out_of_quarantine(self, state: str | None) -> None:
+        at = self.life.now
+        self.life.happens(Retried(at=at) if state == "again" else LetOut(at=at, state=state))
+        assert self.life.job.status != "quarantined"
+        self.ended = None
+        self.came_out += state is not None
 
     @rule(number=PICK, worker=st.sampled_from(["w1", "w2"]))
     def is_leased(self, number: int, worker: str) -> None:
@@ -171,7 +196,7 @@ class AnyLife(RuleBasedStateMachine):
             self.ended = (job.status, job.result, job.error)
         if job.is_final:
             assert (self.life.queue, self.life.timers, job.tasks) == ({}, {}, {})
-            assert self.life.types.count("job_completed") == 1
+            assert self.life.types.count("job_completed") == 1 + self.came_out
 
     @invariant()
     def done_tasks_never_come_back(self) -> None:
@@ -195,6 +220,11 @@ class AnyLife(RuleBasedStateMachine):
             assert not self.life.queue
             assert job.is_held == ("hold" in self.life.timers)
             assert job.is_delayed == ("delay" in self.life.timers)
+            return
+        assert (job.approval is not None) == (job.status == "waiting_for_human")
+        if job.approval is not None:
+            assert not self.life.queue
+            assert (job.approval.deadline is not None) == ("approval" in self.life.timers)
             return
         awaited = {task_id for task_id, task in job.tasks.items() if not task.dropped}
         assert awaited, "nobody would ever move it again"
