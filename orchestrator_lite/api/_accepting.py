@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import re
+from hashlib import blake2b
 from typing import Any
 
 from fastapi import Request
 from pydantic import Field
 
 from avtomatika_client.protocol._base import Received
+from avtomatika_client.protocol.headers import IDEMPOTENCY_KEY
 from orchestrator_lite.api._http import ApiError, checked, core_of
 from orchestrator_lite.blueprint import Blueprint
 from orchestrator_lite.engine._ending import MAX_TRANSITIONS
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.state import Client
+from orchestrator_lite.runtime.keys import Key, KeyReusedError
 
 LONGEST = 10 * 366 * 86_400
 """Seconds of the longest delay and timeout: ten years."""
 
 _ENVELOPE = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+_NO_KEY = "must be 1 to 255 ASCII characters, without spaces around them"
 _NO_DATA = frozenset({"hold", "max_transitions"})
 
 
@@ -54,23 +61,48 @@ def whole(body: dict[str, Any]) -> dict[str, Any]:
     return {"initial_data": body} if is_data else body
 
 
-async def accept(request: Request, blueprint: Blueprint, body: dict[str, Any]) -> str:
+def key_of(request: Request) -> str | None:
+    """The idempotency key in the header.
+
+    Raises:
+        ApiError: 400 when it is none.
+    """
+    return checked_key(request.headers.get(IDEMPOTENCY_KEY), "Idempotency-Key")
+
+
+def checked_key(key: Any, where: str) -> str | None:
+    """An idempotency key, if there is one.
+
+    Raises:
+        ApiError: 400 when it is none; it names `where`.
+    """
+    if key is not None and not (isinstance(key, str) and _KEY.fullmatch(key)):
+        raise ApiError(400, f"{where}: {_NO_KEY}")
+    found: str | None = key
+    return found
+
+
+async def accept(request: Request, blueprint: Blueprint, body: dict[str, Any], key: str | None) -> str:
     """Create a job; it is stored when this returns its id.
 
     Args:
         request: Who asks.
         blueprint: What the job runs.
         body: As `CreateBody`.
+        key: Its idempotency key: what was accepted with the same one in the last 24 hours is this job.
 
     Raises:
-        ApiError: 400 naming what is wrong with the body.
+        ApiError: 400 naming what is wrong with the body; 409 where the key was used with another one.
         NotJSONError: The data holds what JSON cannot.
         StoreError: The job could not be stored; there is none.
     """
     fields = _fields(body)
     client: Client = request.scope["client_identity"]
-    job = await core_of(request).create(blueprint, client, {**fields, "tracing_context": _tracing(request)})
-    return job.id
+    named = None if key is None else Key(f"{client.name}\n{blueprint.name}", key, _digest(fields))
+    try:
+        return await core_of(request).submit(blueprint, client, {**fields, "tracing_context": _tracing(request)}, named)
+    except KeyReusedError as error:
+        raise ApiError(409, str(error)) from error
 
 
 def _fields(body: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +122,12 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
         "max_transitions": read.max_transitions,
         "hold": "held" if read.hold else None,
     }
+
+
+def _digest(fields: dict[str, Any]) -> str:
+    """What tells a repetition from another request: the same values, however they are written and ordered."""
+    plain = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return blake2b(plain.encode(), digest_size=16).hexdigest()
 
 
 def _check_transitions(value: object) -> None:

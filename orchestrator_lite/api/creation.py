@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,7 +13,7 @@ from starlette.types import Scope
 
 from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.jobs import JobAccepted, JobsSubmitted
-from orchestrator_lite.api._accepting import CreateBody, accept, whole
+from orchestrator_lite.api._accepting import CreateBody, accept, checked_key, key_of, whole
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, checked, core_of, read_object
 from orchestrator_lite.api._site import site_of
 from orchestrator_lite.blueprint import Blueprint
@@ -52,10 +51,12 @@ class SubmittedJob(CreateBody):
     Attributes:
         blueprint: The blueprint's name.
         endpoint: In its place: the blueprint's path below `/api/v1`.
+        idempotency_key: As the header of a creation by itself; default: the request's, a colon and the job's place.
     """
 
     blueprint: str | None = Field(default=None, min_length=1, max_length=256)
     endpoint: str | None = Field(default=None, pattern="^/", max_length=2048)
+    idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
 
 
 class SubmitBody(Received):
@@ -76,7 +77,7 @@ async def create(request: Request) -> Response:
     blueprint = core_of(request).blueprints.at(path)
     if blueprint is None:
         raise ApiError(404, _no_blueprint(path))
-    job_id = await accept(request, blueprint, whole(await read_object(request)))
+    job_id = await accept(request, blueprint, whole(await read_object(request)), key_of(request))
     return answer({"status": "accepted", "job_id": job_id}, 202)
 
 
@@ -86,10 +87,15 @@ async def submit(request: Request) -> Response:
     """Create many jobs, up to 1000; each is accepted or refused by itself, and the results come in their order."""
     body = await read_object(request)
     jobs = checked(SubmitBody, body).jobs
-    shared = {key: value for key, value in body.items() if key != "jobs"}
+    if "idempotency_key" in body:
+        raise ApiError(400, "idempotency_key: each job has its own; that of all goes into the header Idempotency-Key")
+    shared = {name: value for name, value in body.items() if name != "jobs"}
+    key = key_of(request)
+    keys = [None if key is None else f"{key}:{place}" for place in range(len(jobs))]
     results: list[dict[str, Any]] = []
-    for some in _portions(jobs):
-        results += await asyncio.gather(*(_result(request, {**shared, **job}) for job in some))
+    for begin in range(0, len(jobs), AT_ONCE):
+        some = zip(jobs[begin : begin + AT_ONCE], keys[begin : begin + AT_ONCE], strict=True)
+        results += await asyncio.gather(*(_result(request, {**shared, **job}, own) for job, own in some))
     if results and all(result.get("code") == 503 for result in results):
         raise ApiError(503, results[0]["error"], {"Retry-After": "1"})
     return answer({"results": results})
@@ -106,15 +112,17 @@ def _no_blueprint(path: str) -> str:
     return f"No blueprint is served at {path}"
 
 
-def _portions(jobs: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    for begin in range(0, len(jobs), AT_ONCE):
-        yield jobs[begin : begin + AT_ONCE]
+async def _result(request: Request, job: dict[str, Any], key: str | None) -> dict[str, Any]:
+    """What became of one of many jobs.
 
-
-async def _result(request: Request, job: dict[str, Any]) -> dict[str, Any]:
-    """What became of one of many jobs."""
+    Args:
+        request: Who asks.
+        job: It, with what all have in common.
+        key: Its idempotency key where it names none.
+    """
     try:
-        return {"status": "accepted", "job_id": await accept(request, _blueprint(request, job), job)}
+        key = checked_key(job.get("idempotency_key"), "idempotency_key") or key
+        return {"status": "accepted", "job_id": await accept(request, _blueprint(request, job), job, key)}
     except ApiError as error:
         return _refusal(error.status, str(error))
     except NotJSONError as error:

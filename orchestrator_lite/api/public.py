@@ -14,7 +14,7 @@ router = APIRouter(route_class=DirectRoute, tags=["public"])
 
 FEATURES = [
     *(headers.LEASES, headers.WAIT, headers.DRAINING, headers.BATCH, headers.FILES, headers.HOLD),
-    *(headers.DELAY, headers.PRIORITY, headers.SUBMIT_MANY, headers.VIEWS, headers.FILTERS),
+    *(headers.DELAY, headers.PRIORITY, headers.SUBMIT_MANY, headers.VIEWS, headers.FILTERS, headers.IDEMPOTENCY),
     *(headers.WAIT_MANY, headers.EVENTS, headers.EXPLAIN),
 ]
 

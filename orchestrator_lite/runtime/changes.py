@@ -15,7 +15,7 @@ from orchestrator_lite.engine.state import Job, to_document
 from orchestrator_lite.engine.step import Queued, Step, Taken, Verdict
 from orchestrator_lite.runtime.handling import Outcome
 from orchestrator_lite.runtime.jobs import Live
-from orchestrator_lite.store import Change, EventRow, JobRow, TaskRef, TaskRow, Timer
+from orchestrator_lite.store import Change, EventRow, JobRow, Keyed, TaskRef, TaskRow, Timer
 
 
 class Draft:
@@ -30,8 +30,9 @@ class Draft:
         handler: A handler that was begun and has not answered yet.
     """
 
-    def __init__(self, base: Live) -> None:
+    def __init__(self, base: Live, key: Keyed | None = None) -> None:
         self.base = base
+        self._key = key
         self.job = base.job
         self.verdict: Verdict | None = None
         self.cancel: list[str] = []
@@ -92,6 +93,7 @@ class Draft:
             requeue=[TaskRef(taken.task_id, taken.attempt, taken.leased) for taken in self.requeued],
             set_timers=[Timer(f"{job.id}:{name}", job.id, name, due) for name, due in set_timers.items()],
             clear_timers=[f"{job.id}:{name}" for name in clear_timers],
+            key=self._key,
         )
 
     def live(self, change: Change) -> Live:

@@ -23,6 +23,7 @@ from orchestrator_lite.runtime.explaining import Explanation, explain
 from orchestrator_lite.runtime.feed import Feed
 from orchestrator_lite.runtime.handling import Handling
 from orchestrator_lite.runtime.jobs import Live
+from orchestrator_lite.runtime.keys import Key, Keys
 from orchestrator_lite.runtime.leases import Lease, LeaseBook
 from orchestrator_lite.runtime.runner import Applied, Runner
 from orchestrator_lite.runtime.timekeeper import LATEST, Timekeeper
@@ -78,6 +79,7 @@ class Core:
             watchers=self._watchers,
             handling=Handling(clock, store, handler_limit, files=self.files),
         )
+        self._keys = Keys(store, clock)
         self.desk = Desk(store, clock, self._runner, Workers(store), self._dispatcher, self._leases)
 
     async def start(self) -> None:
@@ -125,7 +127,28 @@ class Core:
         self._dispatcher.close()
         self._watchers.close()
 
-    async def create(self, blueprint: Blueprint, client: Client, body: dict[str, Any]) -> Job:
+    async def submit(self, blueprint: Blueprint, client: Client, body: dict[str, Any], key: Key | None = None) -> str:
+        """Accept a job, once for all submissions with the same key; it is stored when this returns its id.
+
+        Args:
+            blueprint: As for `create`.
+            client: As for `create`.
+            body: As for `create`.
+            key: What the submission is known by.
+
+        Raises:
+            KeyReusedError: The key was used for another request.
+            StoreUnavailable: It could not be stored.
+        """
+        if key is None:
+            return (await self.create(blueprint, client, body)).id
+
+        async def create() -> str:
+            return (await self.create(blueprint, client, body, key)).id
+
+        return await self._keys.once(key, create)
+
+    async def create(self, blueprint: Blueprint, client: Client, body: dict[str, Any], key: Key | None = None) -> Job:
         """Accept a job; it is stored when this returns.
 
         Args:
@@ -133,8 +156,10 @@ class Core:
             client: Who it belongs to.
             body: `initial_data`, `webhook_url`, `dispatch_timeout`, `result_timeout`, `tracing_context`, `hold`,
                 `priority`, `max_transitions`, `delay` (seconds).
+            key: What is to mean this job from now on.
 
         Raises:
+            KeyTaken: The key means another one.
             StoreUnavailable: It could not be stored.
         """
         now = self.clock.now()
@@ -150,7 +175,7 @@ class Core:
             starts_at=None if delay is None else now + delay,
             **fields,
         )
-        await self._runner.create(job)
+        await self._runner.create(job, None if key is None else self._keys.row(key, job.id, now))
         return job
 
     def adopt(self, blueprint: Blueprint) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from orchestrator_lite.engine.events import InQueue
 from orchestrator_lite.engine.state import Job, from_document
+from orchestrator_lite.runtime.turns import Turns
 from orchestrator_lite.store import Store, TaskRow
 
 KEPT = 10_000
@@ -58,7 +57,7 @@ class Jobs:
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._size = 0
-        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._turns = Turns()
         self.moves = 0
         """How often something has happened to a job or one of its tasks."""
 
@@ -108,17 +107,6 @@ class Jobs:
         self._sizes.clear()
         self._size = 0
 
-    @asynccontextmanager
-    async def turn(self, job_id: str) -> AsyncIterator[None]:
+    def turn(self, job_id: str) -> AbstractAsyncContextManager[None]:
         """Let one change of a job at a time through; different jobs do not wait for each other."""
-        lock, users = self._turns.get(job_id) or (asyncio.Lock(), 0)
-        self._turns[job_id] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._turns[job_id]
-            if users == 1:
-                del self._turns[job_id]
-            else:
-                self._turns[job_id] = (lock, users - 1)
+        return self._turns.of(job_id)

@@ -30,7 +30,7 @@ from orchestrator_lite.runtime.poll import Poll
 from orchestrator_lite.runtime.runs import Runs
 from orchestrator_lite.runtime.timekeeper import Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
-from orchestrator_lite.store import Change, Conflict, Store, StoreError, StoreUnavailable, TaskRef, TaskRow
+from orchestrator_lite.store import Change, Conflict, Keyed, Store, StoreError, StoreUnavailable, TaskRef, TaskRow
 
 log = logging.getLogger(__name__)
 
@@ -80,14 +80,16 @@ class Runner:
         self._stranded: dict[str, set[str]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
-    async def create(self, job: Job) -> None:
-        """Accept a job: when this returns it is stored.
+    async def create(self, job: Job, key: Keyed | None = None) -> None:
+        """Accept a job: when this returns it is stored, with the idempotency key it was created under.
 
         Raises:
+            KeyTaken: The key means another job; there is no such job.
             StoreUnavailable: It could not be stored; there is no such job.
         """
         with Runs(self._handling) as runs:
-            await self._commit(await self._drafted(Live(job, 0), Created(at=job.created_at), runs), runs)
+            draft = Draft(Live(job, 0), key)
+            await self._commit(await self._drafted(draft, Created(at=job.created_at), runs), runs)
 
     async def apply(self, job_id: str, make: MakeEvent) -> Applied | None:
         """Let something happen to a job.
@@ -112,7 +114,7 @@ class Runner:
             event = make(live)
             if event is None:
                 return Applied(live.job)
-            draft = await self._drafted(live, event, runs)
+            draft = await self._drafted(Draft(live), event, runs)
             if draft.is_empty:
                 return Applied(draft.job, draft.verdict, await self._tell(draft))
             with suppress(Conflict):
@@ -145,9 +147,8 @@ class Runner:
             await asyncio.wait(tasks)
         await self._handling.close()
 
-    async def _drafted(self, live: Live, event: Event, runs: Runs) -> Draft:
+    async def _drafted(self, draft: Draft, event: Event, runs: Runs) -> Draft:
         """Fold an event and the handlers it calls for, as far as they answer without waiting."""
-        draft = Draft(live)
         draft.fold(event)
         while draft.owes_handler:
             task = runs.of(draft.job) or runs.keep(draft.job, self._begin(draft.job))
