@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +16,7 @@ from orchestrator_lite.api._app import collides, front_of
 from orchestrator_lite.api._front import App
 from orchestrator_lite.api._site import Site
 from orchestrator_lite.blueprint import Blueprint
-from orchestrator_lite.files import Files
+from orchestrator_lite.files._chosen import files_of
 from orchestrator_lite.runtime.blueprints import Blueprints
 from orchestrator_lite.runtime.core import Core
 from orchestrator_lite.runtime.timekeeper import LATEST
@@ -217,7 +216,7 @@ class Orchestrator:
             self._site.blueprints,
             handler_limit=self.settings.handler_time_limit,
             look_again=self._look_again,
-            files=self._files(),
+            files=files_of(self.settings, self._store_url, self._clock),
         )
         await core.start()
         self._site.core, self._site.access = core, access
@@ -227,19 +226,6 @@ class Orchestrator:
         core, self._site.core = self._site.core, None
         if core is not None:
             await core.stop()
-
-    def _files(self) -> Files:
-        settings, store = self.settings, self._store_url
-        folder = settings.files
-        if folder is None and isinstance(store, str) and store.startswith("sqlite:///"):
-            folder = Path(store.removeprefix("sqlite:///") + ".files")
-        return Files(
-            folder,
-            eager=settings.files is not None,
-            clock=self._clock,
-            durable=settings.durability == "power",
-            public_url=settings.public_url,
-        )
 
     def _opened(self, store: str | Store) -> Store:
         if isinstance(store, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,6 +11,12 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from orchestrator_lite._settings_file import ITSELF, settings_in
+
+FILES_OFF = "off"
+S3 = "s3://"
+
+_BUCKET = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/(?!\.{0,2}(/|$))[^/\\?#\x00-\x20]+)*/?")
+"""A bucket and a prefix in it; no part of that is empty, `.` or `..`."""
 
 
 class Settings(BaseSettings):
@@ -28,7 +35,14 @@ class Settings(BaseSettings):
         worker_token: Token that workers must send; none, on loopback: development mode.
         development: Development mode on (True), off (False), or by the rule: bound to loopback and no token set.
         max_body: Largest request body, bytes.
-        files: Folder for the files of jobs; none: `<database>.files` beside an SQLite database, a temporary one else.
+        files: Where the files of jobs lie: a folder, `s3://bucket/prefix`, or `off` for none; not set:
+            `<database>.files` beside an SQLite database, a temporary folder else.
+        s3_endpoint: URL of whatever speaks S3 and is not Amazon's; like the next three, not set: as `AWS_…` says.
+        s3_region: Region of the bucket.
+        s3_access_key: Id of the key to the bucket.
+        s3_secret_key: The key to the bucket.
+        s3_direct: Whether clients and workers fetch files from the bucket itself, by presigned URLs; if not, through
+            this server.
         max_file: Largest file, bytes.
         public_url: Under which others reach the server, for signed URLs; none: where the request that asks came to.
         max_depth: Deepest nesting of a JSON body.
@@ -51,7 +65,12 @@ class Settings(BaseSettings):
     worker_token: SecretStr | None = None
     development: bool | None = None
     max_body: int = Field(default=16 * 1024 * 1024, gt=0)
-    files: Path | None = None
+    files: Path | str | None = None
+    s3_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/?#@]+[^?#]*$")
+    s3_region: str | None = None
+    s3_access_key: str | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_direct: bool = True
     max_file: int = Field(default=5 * 1024**3, gt=0)
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+[^?#]*$")
     max_depth: int = Field(default=64, gt=0)
@@ -59,6 +78,14 @@ class Settings(BaseSettings):
     poll_hold: float = Field(default=30.0, gt=0, le=300)
     heartbeat_interval: float = Field(default=5.0, gt=0)
     approval_tokens: bool = False
+
+    @field_validator("files")
+    @classmethod
+    def _is_a_place(cls, value: Path | str | None) -> Path | str | None:
+        """A bucket's address that is none is told at the start."""
+        if isinstance(value, str) and "://" in value and not _BUCKET.fullmatch(value):
+            raise ValueError("must be a folder, s3://bucket, s3://bucket/prefix, or off")
+        return value
 
     @field_validator("*", mode="before")
     @classmethod

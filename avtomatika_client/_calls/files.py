@@ -105,9 +105,12 @@ def listed(session: Session, ref: JobRef, timeout: Timeout = UNSET) -> Flow[list
         NotSupportedByServerError: Only our own server lists them.
     """
     budget = session.budget(timeout)
-    request, reply = yield from versioned_call(
-        session, "GET", ref.prefix, f"/jobs/{quote(ref.id, safe='')}/files", budget, optional=True
-    )
+    try:
+        request, reply = yield from versioned_call(
+            session, "GET", ref.prefix, f"/jobs/{quote(ref.id, safe='')}/files", budget, optional=True
+        )
+    except APIStatusError as error:
+        _refused(error)
     return parse(_FILES.validate_json, reply, request)
 
 
@@ -147,7 +150,10 @@ def upload(session: Session, ref: JobRef, name: str, body: Body, timeout: Timeou
 def delete(session: Session, ref: JobRef, name: str, timeout: Timeout = UNSET) -> Flow[None]:
     """Delete a file of a job."""
     path, budget = _path(ref, f"content/{_quoted(name)}"), session.budget(timeout)
-    yield from versioned_call(session, "DELETE", ref.prefix, path, budget, safe=True, optional=True)
+    try:
+        yield from versioned_call(session, "DELETE", ref.prefix, path, budget, safe=True, optional=True)
+    except APIStatusError as error:
+        _refused(error)
 
 
 def download(session: Session, ref: JobRef, name: str, sink: Resumable, timeout: Timeout = UNSET) -> Flow[None]:
@@ -230,7 +236,7 @@ def _resumed(request: Request, sink: Resumable) -> Request:
 
 
 def _refused(error: APIStatusError) -> NoReturn:
-    # Official servers without their S3 settings answer every one of these calls so.
+    # Servers whose files are switched off answer every one of these calls so, official ones without S3 settings too.
     if error.status == _NOT_IMPLEMENTED:
         raise NotSupportedByServerError(f"this server keeps no files: {error.message}") from error
     raise error

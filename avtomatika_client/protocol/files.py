@@ -45,7 +45,8 @@ class FileUploaded(Received):
 
     Attributes:
         status: `uploaded`.
-        s3_uri: The file's address, `s3://<bucket>/jobs/<job id>/<name>`; handlers and skills may be given it.
+        s3_uri: The file's address, `s3://<bucket>/jobs/<job id>/<name>`; on a disk of ours
+            `lite://jobs/<job id>/<name>`.
         name: Its name as it is stored; only ours says so.
         size: Bytes that arrived; only ours says so.
     """

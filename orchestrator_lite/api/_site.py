@@ -18,6 +18,9 @@ KEY: Final = "orchestrator_lite.site"
 ROOT: Final = "orchestrator_lite.root"
 """Where it holds the path that the server is mounted under, empty for none."""
 
+INSIDE: Final = "orchestrator_lite.inside"
+"""Where it says that whoever asks is in this process, and reaches no other server."""
+
 BOUND: Final = "orchestrator_lite.bound"
 """Where it holds the bound of its body."""
 

@@ -21,11 +21,11 @@ from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.files import FileDeleted, FileUploaded, JobFile, UploadUrl
 from orchestrator_lite.api._front import TooLarge
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, core_of, settings_of
-from orchestrator_lite.api._site import BOUND, ROOT, Bound
+from orchestrator_lite.api._site import BOUND, INSIDE, ROOT, Bound
 from orchestrator_lite.engine.state import Client
 from orchestrator_lite.files import FilesError, Opened, SpanError
 from orchestrator_lite.files._links import LONGEST, PREFIX
-from orchestrator_lite.files._names import address, checked
+from orchestrator_lite.files._names import checked
 from orchestrator_lite.runtime.jobs import Live
 
 
@@ -78,6 +78,8 @@ def _told(endpoint: Endpoint) -> Endpoint:
 
     @wraps(endpoint)
     async def told(request: Request) -> Response:
+        if not core_of(request).files.on:
+            raise ApiError(501, "S3 support is not enabled")
         try:
             return await endpoint(request)
         except FilesError as error:
@@ -127,8 +129,9 @@ async def download(request: Request) -> Response:
     job, files, name = (await _owned(request)).job.id, core_of(request).files, _name(request)
     if not await files.exists(job, name):
         raise ApiError(404, "File not found")
-    url = await files.link(job, name, "GET", REDIRECT_SECONDS, _base(request))
-    return Response(status_code=302, headers={"location": url, "cache-control": "no-store"})
+    if INSIDE in request.scope and await files.direct(job, name, REDIRECT_SECONDS) is not None:
+        return await _given(request, job)
+    return _redirect(await files.link(job, name, "GET", REDIRECT_SECONDS, _base(request)))
 
 
 @router.get("/api/{api_version}/jobs/{job_id}/files", responses={200: {"model": list[JobFile]}})
@@ -167,8 +170,10 @@ async def worker_upload(request: Request) -> Response:
 @router.head("/_worker/jobs/{job_id}/files/content/{filename:filename}", include_in_schema=False)
 @_told
 async def worker_download(request: Request) -> Response:
-    """A file's bytes, or the range of them that is asked for."""
-    return await _given(request, (await _worked_on(request)).job.id)
+    """A file's bytes, or the range of them that is asked for; from a bucket by a URL that is good for a minute."""
+    job_id, name = (await _worked_on(request)).job.id, _name(request)
+    url = await core_of(request).files.direct(job_id, name, REDIRECT_SECONDS)
+    return await _given(request, job_id) if url is None or INSIDE in request.scope else _redirect(url)
 
 
 @router.delete("/_worker/jobs/{job_id}/files/content/{filename:filename}", responses={200: {"model": FileDeleted}})
@@ -204,11 +209,21 @@ async def _owned(request: Request) -> Live:
 
 
 async def _worked_on(request: Request) -> Live:
-    """The job a worker speaks of; a start of it that another has taken the place of is refused."""
+    """The job of a task that the worker has just now.
+
+    Files of other jobs are none of its business, and those of a task it has lost belong to whoever has it by now. Our
+    workers say who they are; official ones know other ways to files.
+    """
     worker_id, incarnation = request.headers.get(headers.WORKER_ID), request.headers.get(headers.INCARNATION)
-    if worker_id is not None:
-        core_of(request).desk.workers.check(worker_id, incarnation)
-    return await _found(request)
+    if worker_id is None:
+        raise ApiError(403, f"{headers.WORKER_ID}: say who you are: a worker reaches the files of jobs it works on")
+    core_of(request).desk.workers.check(worker_id, incarnation)
+    live = await _found(request)
+    if live.job.is_final:
+        raise ApiError(409, "Job has ended: its files are none of its workers' business any more")
+    if not any(row.worker_id == worker_id and row.until is not None for row in live.rows.values()):
+        raise ApiError(403, "You have no task of this job: a worker reaches the files of jobs it works on")
+    return live
 
 
 async def _found(request: Request) -> Live:
@@ -242,9 +257,10 @@ async def _stored(request: Request, job_id: str) -> Response:
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise TooLarge
-    stored = await core_of(request).files.put(job_id, name, _arriving(request))
-    told = {"status": "uploaded", "s3_uri": address(job_id, stored.name), "name": stored.name, "size": stored.size}
-    return answer(told)
+    files = core_of(request).files
+    stored = await files.put(job_id, name, _arriving(request))
+    uri = files.address(job_id, stored.name)
+    return answer({"status": "uploaded", "s3_uri": uri, "name": stored.name, "size": stored.size})
 
 
 async def _arriving(request: Request) -> AsyncIterator[bytes]:
@@ -278,7 +294,7 @@ async def _given(request: Request, job_id: str) -> Response:
         job_id, _name(request), wanted=sent.get("range"), only_if=sent.get("if-range")
     )
     told = {**_HEADERS, "etag": opened.etag, "content-disposition": _attachment(opened.name)}
-    if sent.get("if-none-match") == opened.etag:
+    if _is_known(sent.get("if-none-match"), opened.etag):
         return Response(status_code=304, headers=told)
     if opened.span is None:
         status, length = 200, opened.size
@@ -289,6 +305,15 @@ async def _given(request: Request, job_id: str) -> Response:
     if request.method == "HEAD":
         return Response(status_code=status, headers=told)
     return _Streamed(opened, status, told)
+
+
+def _redirect(url: str) -> Response:
+    return Response(status_code=302, headers={"location": url, "cache-control": "no-store"})
+
+
+def _is_known(known: str | None, etag: str) -> bool:
+    """Whether `If-None-Match` names the content (RFC 9110 §13.1.2: compared weakly)."""
+    return known is not None and any(one.strip().removeprefix("W/") in {"*", etag} for one in known.split(","))
 
 
 def _attachment(name: str) -> str:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from avtomatika_client._version import __version__
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.jobs import ServerStatus
-from orchestrator_lite.api._http import DirectRoute, answer
+from orchestrator_lite.api._http import DirectRoute, answer, core_of
 
 router = APIRouter(route_class=DirectRoute, tags=["public"])
 
@@ -20,6 +20,11 @@ FEATURES = [
 
 
 @router.get("/_public/status", responses={200: {"model": ServerStatus}})
-async def status(request: Request) -> Response:  # noqa: ARG001 - every direct endpoint takes the request
+async def status(request: Request) -> Response:
     """Whether the service runs, and what it can do beyond the seeds."""
-    return answer({"status": "ok", "version": __version__, "features": FEATURES})
+    return answer({"status": "ok", "version": __version__, "features": features_of(request)})
+
+
+def features_of(request: Request) -> list[str]:
+    """What this server can do beyond the seeds, by its settings."""
+    return FEATURES if core_of(request).files.on else [name for name in FEATURES if name != headers.FILES]

@@ -31,7 +31,7 @@ from orchestrator_lite.api._http import (
     settings_of,
     until_gone,
 )
-from orchestrator_lite.api.public import FEATURES
+from orchestrator_lite.api.public import features_of
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.step import Verdict
 from orchestrator_lite.runtime.changes import handed_out
@@ -103,7 +103,7 @@ async def register(request: Request) -> Response:
     return answer(
         {
             "status": "registered",
-            "features": FEATURES,
+            "features": features_of(request),
             "heartbeat_interval": settings.heartbeat_interval,
             "poll_timeout": settings.poll_hold,
         }

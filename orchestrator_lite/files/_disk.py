@@ -8,12 +8,12 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_lite.files._door import Door
 from orchestrator_lite.files._errors import FileClashError, FileMissingError, FilesError
 from orchestrator_lite.files._names import from_disk, on_disk
+from orchestrator_lite.files._place import Stored
 from orchestrator_lite.files._staging import Staging
 
 UPLOADS = ".uploads"
@@ -22,21 +22,6 @@ KEY = ".key"
 """The file that holds the key of signed URLs."""
 
 _KEY_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A file of a job.
-
-    Attributes:
-        name: Its name, folders separated by `/`.
-        size: Bytes.
-        modified_at: When it was stored last, UTC seconds.
-    """
-
-    name: str
-    size: int
-    modified_at: float
 
 
 class Disk:

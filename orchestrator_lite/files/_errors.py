@@ -41,6 +41,12 @@ class FilesFullError(FilesError):
     status = 507
 
 
+class FilesOffError(FilesError):
+    """Files were switched off."""
+
+    status = 501
+
+
 class LinkError(FilesError):
     """A signed URL that is forged or has expired."""
 

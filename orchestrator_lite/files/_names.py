@@ -1,4 +1,4 @@
-"""Names of files: what may be one, how it lies on the disk, and its address in the official form.
+"""Names of files: what may be one, how it lies on the disk, and its address.
 
 A name is kept in Unicode's composed form (NFC): what looks the same is the same file, whichever system it was typed
 on. Case matters.
@@ -18,8 +18,8 @@ LONGEST_NAME = 1024
 LONGEST_SEGMENT = 255
 """Bytes between two slashes at most, as they lie on the disk: the limit of file systems."""
 
-BUCKET = "avtomatika-payloads"
-"""The official server's default bucket: addresses look as they do there, though no bucket is behind them."""
+OFFICIAL = "s3://avtomatika-payloads/"
+"""How addresses begin with the official server's default bucket: blueprints that write them down so are understood."""
 
 _TOO_LONG = f"must not be longer than {LONGEST_NAME} bytes"
 _HARMFUL = frozenset({"Cc", "Zl", "Zp"})
@@ -57,12 +57,12 @@ def from_disk(segments: list[str]) -> str | None:
         return None
 
 
-def address(job_id: str, name: str) -> str:
-    """A file's address in the official form, `s3://<bucket>/jobs/<job id>/<name>`."""
-    return f"s3://{BUCKET}/jobs/{job_id}/{name}"
+def address(base: str, job_id: str, name: str) -> str:
+    """A file's address, `<base>jobs/<job id>/<name>`."""
+    return f"{base}jobs/{job_id}/{name}"
 
 
-def named(job_id: str, name_or_uri: str) -> str:
+def named(base: str, job_id: str, name_or_uri: str) -> str:
     """The name of a job's file, from its name or its address.
 
     Raises:
@@ -70,10 +70,11 @@ def named(job_id: str, name_or_uri: str) -> str:
     """
     if "://" not in name_or_uri:
         return name_or_uri
-    own = address(job_id, "")
-    if not name_or_uri.startswith(own):
-        raise FileNameError(f"filename: not the address of a file of this job (they begin with {own})")
-    return name_or_uri.removeprefix(own)
+    own = address(base, job_id, "")
+    for beginning in (own, address(OFFICIAL, job_id, "")):
+        if name_or_uri.startswith(beginning):
+            return name_or_uri.removeprefix(beginning)
+    raise FileNameError(f"filename: not the address of a file of this job (they begin with {own})")
 
 
 def _escaped(segment: str) -> str:

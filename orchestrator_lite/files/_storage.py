@@ -1,104 +1,49 @@
-"""The files of all jobs: streamed to and from a folder, each whole or not there at all.
-
-Bytes pass through `obstore`; names, folders and what makes an upload atomic are in `_disk`. Whatever ends outside the
-event loop is awaited within `Clock.hold`, and nothing else is: while a sender or a reader takes its time, a virtual
-clock may go on.
-"""
+"""The files of all jobs, each whole or not there at all, wherever they lie."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import secrets
-import shutil
-import tempfile
-import threading
-import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from orchestrator_lite.files import _links
-from orchestrator_lite.files._disk import KEY, Disk, Stored
-from orchestrator_lite.files._door import Door, Doors
-from orchestrator_lite.files._errors import FileMissingError, FilesError, LinkError
-from orchestrator_lite.files._names import checked
-from orchestrator_lite.files._spans import Span, parse_span
+from orchestrator_lite.files._door import Doors
+from orchestrator_lite.files._errors import FilesOffError, LinkError
+from orchestrator_lite.files._folder import Folder
+from orchestrator_lite.files._names import address, checked
+from orchestrator_lite.files._place import Opened, Place, Stored
 from orchestrator_lite.files._task_files import TaskFiles
 from orchestrator_lite.files._told import told
 
-if TYPE_CHECKING:
-    from obstore import GetResult
-    from obstore.store import LocalStore
-
-log = logging.getLogger(__name__)
-
 T = TypeVar("T")
-
-CHUNK = 512 * 1024
-"""Bytes read from the disk at once."""
-
-PART = 1024 * 1024
-"""Bytes written to the disk at once; one upload has at most three of these in memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A file that is being read; what replaces it meanwhile does not change it.
-
-    Attributes:
-        name: Its name.
-        size: Bytes of the whole file.
-        etag: Of this content, in quotes.
-        span: The part that is read, None for all.
-        chunks: Its bytes.
-    """
-
-    name: str
-    size: int
-    etag: str
-    span: Span | None
-    chunks: AsyncGenerator[bytes, None]
-
-    async def close(self) -> None:
-        """Let go of the file before its end."""
-        await self.chunks.aclose()
 
 
 class Files:
     """The files of a server's jobs.
 
     Args:
-        folder: Where they lie, created with the first one; None: in a temporary folder that goes with the server.
-        eager: Whether `open` creates the folder, to tell at once when it cannot be used.
+        place: Where they lie: a folder, or a place of another kind; None: a temporary folder that goes with the server.
+        on: Whether files are kept at all.
         clock: The time it goes by.
-        durable: Whether a file that was taken is to survive a power cut.
         public_url: Under which others reach the server; None: the URL it listens on.
     """
 
     def __init__(
         self,
-        folder: Path | None = None,
+        place: Path | Place | None = None,
         *,
-        eager: bool = False,
+        on: bool = True,
         clock: Clock = SYSTEM_CLOCK,
-        durable: bool = False,
         public_url: str | None = None,
     ) -> None:
         self.clock = clock
+        self.on = on
         self.base_url = "http://127.0.0.1:8080"
         self.public_url = None if public_url is None else public_url.rstrip("/")
-        self._folder = None if folder is None else folder.absolute()
-        self._eager = eager
-        self._durable = durable and folder is not None
+        self._kept = Folder(place, clock=clock) if place is None or isinstance(place, Path) else place
         self._doors = Doors()
-        self._lock = threading.Lock()
-        self._ready: tuple[Disk, LocalStore] | None = None
-        self._remove: weakref.finalize[..., Files] | None = None
-        self._closed = False
 
     async def open(self) -> None:
         """Begin.
@@ -106,23 +51,12 @@ class Files:
         Raises:
             FilesError: It cannot; the text says what to do.
         """
-        if not self._eager:
-            return
-        try:
-            with self.clock.hold():
-                await asyncio.to_thread(self._prepared)
-        except OSError as error:
-            raise FilesError(
-                f"The folder for files {self._folder} cannot be used ({error.strerror}): make it writable or choose"
-                " another one (setting `files`)."
-            ) from error
+        if self.on:
+            await self._kept.open()
 
     async def close(self) -> None:
         """Take the temporary folder away, if there is one."""
-        if self._ready is None and not self._lock.locked():
-            self._closed = True  # no file has ever been: nothing is worth a thread
-            return
-        await self.run(self._end)
+        await self._kept.close()
 
     async def put(self, job_id: str, name: str, chunks: AsyncIterable[bytes]) -> Stored:
         """Store a file, whole or not at all; until then an older one of that name is what is read.
@@ -137,23 +71,11 @@ class Files:
             FileClashError: A folder stands in its place, or a file in that of one of its folders.
             FileMissingError: The job was forgotten meanwhile.
             FilesFullError: There is no room.
-            FilesError: The disk refuses for another reason.
+            FilesError: Disk or bucket refuse for another reason.
         """
         name = checked(name)
         with self._doors.entered(job_id) as door:
-            return await self._put(door, job_id, name, chunks)
-
-    async def _put(self, door: Door, job_id: str, name: str, chunks: AsyncIterable[bytes]) -> Stored:
-        disk, store = await self._opened()
-        staged = secrets.token_hex(16)
-        try:
-            await self._written(store, disk.staged(staged), chunks)
-            now = self.clock.now()
-            return await self.run(lambda: disk.publish(staged, job_id, name, now, door))
-        except BaseException:
-            with suppress(FilesError):
-                await self.run(lambda: disk.discard(staged))
-            raise
+            return await self._place.put(door, job_id, name, chunks)
 
     async def get(self, job_id: str, name: str, *, wanted: str | None = None, only_if: str | None = None) -> Opened:
         """Begin to read a file.
@@ -168,22 +90,9 @@ class Files:
             FileNameError: No file can have that name.
             FileMissingError: The job has none of that name.
             SpanError: No byte lies in the range.
-            FilesError: The disk refuses.
+            FilesError: Disk or bucket refuse.
         """
-        name = checked(name)
-        disk, store = await self._opened()
-        key = await self.run(lambda: disk.located(job_id, name))
-        with self.clock.hold(), told():
-            result = await _got(store, key)
-            size, etag = _size_and_etag(result)
-            span = parse_span(wanted, size) if only_if in {None, etag} else None
-            while span is not None:
-                result = await _got(store, key, span)
-                looked_at, (size, etag) = etag, _size_and_etag(result)
-                if etag == looked_at:
-                    break
-                span = parse_span(wanted, size) if only_if in {None, etag} else None  # it was replaced meanwhile
-        return Opened(name, size, etag, span, self._read(result))
+        return await self._place.get(job_id, checked(name), wanted, only_if)
 
     async def exists(self, job_id: str, name: str) -> bool:
         """Whether the job has such a file.
@@ -191,16 +100,11 @@ class Files:
         Raises:
             FileNameError: No file can have that name.
         """
-        name = checked(name)
-        try:
-            await self._do(lambda disk: disk.located(job_id, name))
-        except FileMissingError:
-            return False
-        return True
+        return await self._place.exists(job_id, checked(name))
 
     async def list(self, job_id: str) -> list[Stored]:
         """A job's files by name."""
-        return await self._do(lambda disk: disk.listed(job_id))
+        return await self._place.list(job_id)
 
     async def delete(self, job_id: str, name: str) -> bool:
         """Take a file away; False when there was none.
@@ -208,12 +112,11 @@ class Files:
         Raises:
             FileNameError: No file can have that name.
         """
-        name = checked(name)
-        return await self._do(lambda disk: disk.delete(job_id, name))
+        return await self._place.delete(job_id, checked(name))
 
     async def clear(self, job_id: str) -> None:
         """Take all files of a job away."""
-        await self._do(lambda disk: disk.clear(job_id))
+        await self._place.clear(job_id)
 
     async def forget(self, *job_ids: str) -> None:
         """Take all files of jobs away that are no more; uploads for them that are under way come to nothing.
@@ -222,30 +125,21 @@ class Files:
         server dies between the two, they are still there to be forgotten again.
 
         Raises:
-            FilesError: The disk refuses; what it has not let go of is taken away by the next call.
+            FilesError: Disk or bucket refuse; what they have not let go of is taken away by the next call.
         """
         doors = [(job_id, self._doors.shut(job_id)) for job_id in job_ids]
-
-        def forget() -> None:
-            if not self._was_used():
-                return
-            disk = self._prepared()[0]
-            for job_id, door in doors:
-                with door.lock:
-                    disk.clear(job_id)
-
-        if doors and (self._folder is not None or self._ready is not None):
-            await self.run(forget)
+        if doors and self.on:
+            await self._kept.forget(doors)
 
     async def wipe(self) -> None:
         """Take the files of all jobs away, as `forget` does.
 
         Raises:
-            FilesError: The disk refuses.
+            FilesError: Disk or bucket refuse.
         """
         self._doors.shut_all()
-        if await self.run(self._was_used):
-            await self._do(lambda disk: disk.wipe())
+        if self.on:
+            await self._kept.wipe()
 
     async def link(self, job_id: str, name: str, method: str, expires_in: int, base_url: str | None = None) -> str:
         """An absolute URL under which `method` is let in without a token for `expires_in` seconds.
@@ -260,14 +154,23 @@ class Files:
         Raises:
             FileNameError: No file can have that name.
         """
-        await self._opened()
-        return self.link_now(job_id, name, method, expires_in, base_url)
+        name = checked(name)
+        url = await self._place.direct(job_id, name, method, expires_in)
+        if url is not None:
+            return url
+        return self._signed(await self._place.signing_key(), job_id, name, method, expires_in, base_url)
 
-    def link_now(self, job_id: str, name: str, method: str, expires_in: int, base_url: str | None = None) -> str:
+    def link_now(self, job_id: str, name: str, method: str, expires_in: int) -> str:
         """As `link`; at a server's first use of files it creates their folder."""
-        expires = int(self.clock.now()) + expires_in
-        path = _links.signed_path(self._prepared()[0].key, job_id, checked(name), method, expires)
-        return (self.public_url or base_url or self.base_url).rstrip("/") + path
+        name = checked(name)
+        url = self._place.direct_now(job_id, name, method, expires_in)
+        if url is not None:
+            return url
+        return self._signed(self._place.signing_key_now(), job_id, name, method, expires_in, None)
+
+    async def direct(self, job_id: str, name: str, expires_in: int) -> str | None:
+        """Where a file can be fetched without us, for a while; None where its bytes pass through this server."""
+        return await self._place.direct(job_id, checked(name), "GET", expires_in)
 
     async def check_link(self, job_id: str, name: str, method: str, expires: str, signature: str) -> None:
         """Let the holder of a signed URL in.
@@ -275,10 +178,19 @@ class Files:
         Raises:
             LinkError: It is forged, of another method, or has expired.
         """
-        if self._ready is None and not await self.run(self._was_used):
-            raise LinkError(_links.INVALID)  # strangers have no folder created
-        disk, _ = await self._opened()
-        _links.check(disk.key, job_id, name, method, expires, signature, self.clock.now())
+        key = await self._place.link_key()
+        if key is None:
+            raise LinkError(_links.INVALID)
+        _links.check(key, job_id, name, method, expires, signature, self.clock.now())
+
+    def address(self, job_id: str, name: str) -> str:
+        """A file's address, `lite://jobs/<job id>/<name>` on a disk, `s3://<bucket>/…` in a bucket."""
+        return address(self._kept.addresses, job_id, name)
+
+    @property
+    def addresses(self) -> str:
+        """How addresses of files begin here."""
+        return self._kept.addresses
 
     def of(self, job_id: str) -> TaskFiles:
         """A job's files as its handlers are given them."""
@@ -293,80 +205,12 @@ class Files:
         with self.clock.hold(), told():
             return await asyncio.to_thread(work)
 
-    async def _do(self, work: Callable[[Disk], T]) -> T:
-        return await self.run(lambda: work(self._prepared()[0]))
+    @property
+    def _place(self) -> Place:
+        if not self.on:
+            raise FilesOffError("S3 support is not enabled")
+        return self._kept
 
-    async def _opened(self) -> tuple[Disk, LocalStore]:
-        return self._ready if self._ready is not None else await self.run(self._prepared)
-
-    def _prepared(self) -> tuple[Disk, LocalStore]:
-        """The folder; the first time it is created, and so is its key."""
-        with self._lock:
-            if self._closed:
-                raise FilesError("Files are not available: the server stops")
-            if self._ready is None:
-                from obstore.store import LocalStore  # loaded with the first file: most jobs have none
-
-                folder = self._folder
-                if folder is None:
-                    folder = Path(tempfile.mkdtemp(prefix="orchestrator-lite-"))
-                    # it goes with the server, with the last that knows of it, or with the process
-                    self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-                try:
-                    disk = Disk(folder, durable=self._durable)
-                except OSError as error:
-                    log.error("the folder for files %s cannot be used: %s", folder, error.strerror)
-                    raise
-                self._ready = disk, LocalStore(disk.root)
-            return self._ready
-
-    def _was_used(self) -> bool:
-        return self._ready is not None or (self._folder is not None and (self._folder / KEY).exists())
-
-    def _end(self) -> None:
-        with self._lock:
-            ready, self._closed, self._ready = self._ready, True, None
-        if ready is not None:
-            ready[0].close()
-        if self._remove is not None:
-            self._remove()
-
-    async def _written(self, store: LocalStore, key: str, chunks: AsyncIterable[bytes]) -> None:
-        from obstore import open_writer_async
-
-        writer = open_writer_async(store, key, buffer_size=PART, max_concurrency=2)
-        try:
-            async for chunk in chunks:
-                if not chunk:
-                    continue
-                with self.clock.hold(), told():
-                    await writer.write(chunk)
-            with self.clock.hold(), told():
-                await writer.close()
-        finally:
-            del writer  # else the traceback keeps what was written, until it is collected
-
-    async def _read(self, result: GetResult) -> AsyncGenerator[bytes, None]:
-        stream = result.stream(min_chunk_size=CHUNK)
-        del result
-        try:
-            while True:
-                with self.clock.hold(), told():
-                    chunk = await anext(stream, None)
-                if chunk is None:
-                    return
-                yield bytes(chunk)
-        finally:
-            del stream  # else the traceback of a cancel keeps the file open until it is collected
-
-
-async def _got(store: LocalStore, key: str, span: Span | None = None) -> GetResult:
-    from obstore import get_async
-
-    if span is None:
-        return await get_async(store, key)
-    return await get_async(store, key, options={"range": (span.start, span.stop)})
-
-
-def _size_and_etag(result: GetResult) -> tuple[int, str]:
-    return result.meta["size"], result.meta["e_tag"] or '""'
+    def _signed(self, key: bytes, job_id: str, name: str, method: str, expires_in: int, base_url: str | None) -> str:
+        path = _links.signed_path(key, job_id, name, method, int(self.clock.now()) + expires_in)
+        return (self.public_url or base_url or self.base_url).rstrip("/") + path

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from pydantic_core import from_json, to_json
 
 from orchestrator_lite.files._errors import FileMissingError
-from orchestrator_lite.files._names import address, checked, named, on_disk
+from orchestrator_lite.files._names import checked, named, on_disk
 
 if TYPE_CHECKING:
-    from orchestrator_lite.files._disk import Stored
+    from orchestrator_lite.files._place import Stored
     from orchestrator_lite.files._storage import Files
 
 READ = 1024 * 1024
@@ -25,8 +25,8 @@ class TaskFiles:
     """The files of one job, for the handler that runs.
 
     A handler has a local folder of its own, which goes when it has ended: what is to stay is uploaded. Names are those
-    of the job's files; where one is asked for, its `s3://…` address will do. A name that ends with `/` means a folder
-    with all that is in it.
+    of the job's files; where one is asked for, its address (`lite://…`, `s3://…`) will do. A name that ends with `/`
+    means a folder with all that is in it.
     """
 
     def __init__(self, files: Files, job_id: str) -> None:
@@ -78,7 +78,7 @@ class TaskFiles:
             FileMissingError: The job has none.
         """
         del verify_meta
-        name = named(self._job_id, name_or_uri).lstrip("/")
+        name = self._bare(name_or_uri).lstrip("/")
         if name.endswith("/"):
             return await self._download_folder(name, local_name or name)
         target = self.path(local_name or name)
@@ -93,7 +93,7 @@ class TaskFiles:
             remote_name: Its name among the job's files, default the same.
 
         Returns:
-            Its address, `s3://…`.
+            Its address, `lite://…` or `s3://…`.
 
         Raises:
             FileNotFoundError: There is nothing of that name in the local folder.
@@ -107,12 +107,12 @@ class TaskFiles:
             return await self._send(source, remote)
         for file in below:
             await self._send(file, f"{remote}/{file.relative_to(source).as_posix()}")
-        return address(self._job_id, f"{remote}/")
+        return self._files.address(self._job_id, f"{remote}/")
 
     async def upload_stream(self, filename: str, stream: AsyncIterable[bytes]) -> str:
         """Store bytes as they come; its address."""
         stored = await self._files.put(self._job_id, self._name(filename), stream)
-        return address(self._job_id, stored.name)
+        return self._files.address(self._job_id, stored.name)
 
     async def read_bytes(self, name_or_uri: str) -> bytes:
         """A file's bytes: of the local folder, else of the job.
@@ -120,7 +120,7 @@ class TaskFiles:
         Raises:
             FileMissingError: There is none.
         """
-        name = self._name(named(self._job_id, name_or_uri))
+        name = self._name(self._bare(name_or_uri))
         local = self._local
         if local is not None:
             path = local.joinpath(*on_disk(name))
@@ -169,8 +169,11 @@ class TaskFiles:
         if local is not None:
             await self._files.run(lambda: shutil.rmtree(local, ignore_errors=True))
 
+    def _bare(self, name_or_uri: str) -> str:
+        return named(self._files.addresses, self._job_id, name_or_uri)
+
     def _name(self, filename: str) -> str:
-        return checked(named(self._job_id, filename).lstrip("/").rstrip("/"))
+        return checked(self._bare(filename).lstrip("/").rstrip("/"))
 
     async def _download_folder(self, name: str, local_name: str) -> Path:
         below = self._name(name) + "/"

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from orchestrator_lite.engine.state import Client
-from tests._support.house import House, serving
+from tests._support.house import House, serving, until
 from tests.conftest import run
 from tests.server.flows import greet
 
@@ -55,7 +55,7 @@ def test_a_file_comes_back_as_it_went(prefix, sent):
                 200,
                 {
                     "status": "uploaded",
-                    "s3_uri": f"s3://avtomatika-payloads/jobs/{job_id}/in/page 1.pdf",
+                    "s3_uri": f"lite://jobs/{job_id}/in/page 1.pdf",
                     "name": "in/page 1.pdf",
                     "size": len(CONTENT),
                 },
@@ -161,11 +161,12 @@ def test_a_head_of_a_download_leads_to_the_head_of_the_file():
     run(body())
 
 
-def test_workers_reach_the_files_of_any_job():
+def test_a_worker_reaches_the_files_of_the_job_it_works_on():
     async def body():
         async with serving(greet()) as house:
-            job_id = await held(house)
-            worker = house.worker("w1", "greet")
+            job_id = await house.create("/jobs/greet")
+            worker = await house.registered("w1", "greet")
+            await worker.task()
             at = f"/jobs/{job_id}/files"
             reply = await worker.send("PUT", f"{at}/content/out/r.bin", content=CONTENT)
             assert (reply.status_code, reply.json()["size"]) == (200, len(CONTENT))
@@ -181,6 +182,41 @@ def test_workers_reach_the_files_of_any_job():
             for method, path in (("GET", ""), ("PUT", "/content/a"), ("GET", "/content/a"), ("DELETE", "/content/a")):
                 unknown = await worker.send(method, f"/jobs/none/files{path}")
                 assert (unknown.status_code, unknown.json()) == (404, {"error": "Job not found"})
+
+    run(body())
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("PUT", "/content/a"), ("GET", "/content/a")])
+def test_a_worker_reaches_no_other_files(method, path):
+    """Not before it has a task of the job, not of one that another has, not when it has lost or done it."""
+
+    async def body():
+        async with serving(greet()) as house:
+            job_id, other = await house.create("/jobs/greet"), await held(house)
+            for each in (job_id, other):
+                await put(house, each, "a", b"older")
+            worker, stranger = await house.registered("w1", "greet"), await house.registered("w2", "greet")
+
+            async def status(who: Any, of: str = job_id) -> int:
+                return (await who.send(method, f"/jobs/{of}/files{path}", content=b"x")).status_code
+
+            assert await status(worker) == 403
+            task = await worker.task()
+            assert (await status(worker), await status(stranger), await status(worker, other)) == (200, 403, 403)
+            nobody = {"X-Worker-Token": house.lite.worker_token}
+            reply = await house.http.request(method, f"/_worker/jobs/{job_id}/files{path}", headers=nobody)
+            assert (reply.status_code, "say who you are" in reply.text) == (403, True)
+            house.clock.jump(61)
+            await until(lambda: house.lite._site.core._leases.get(task["task_id"]) is None)
+            assert await status(worker) == 403, "it has lost the task"
+            await worker.beat()
+            task = await worker.task()
+            assert await status(worker) == 200
+            await worker.answer(task)
+            await house.ended(job_id)
+            assert await status(worker) == 409, "the job has ended"
+            reply = await house.http.get(await link(house, other, "a"))
+            assert reply.content == b"older"
 
     run(body())
 
@@ -309,7 +345,7 @@ def test_a_server_in_memory_leaves_no_files_behind():
         async with serving(greet()) as house:
             job_id = await held(house)
             await put(house, job_id, "a")
-            root: Path = house.lite._site.core.files._ready[0].root
+            root: Path = house.lite._site.core.files._kept._ready[0].root
             assert await asyncio.to_thread(root.exists)
         return root
 

@@ -50,7 +50,7 @@ def test_a_handler_reads_and_writes_the_jobs_files():
         return [uri, [file.name for file in await task_files.list()], await task_files.delete("in/a.txt")]
 
     job = run(ended(act, a="слово word".encode()))
-    uri = f"s3://avtomatika-payloads/jobs/{job['id']}/out/count.json"
+    uri = f"lite://jobs/{job['id']}/out/count.json"
     assert job["result"] == [uri, ["in/a.txt", "out/count.json", "out/words.txt"], True]
     assert job["files"] == {"out/count.json": b'{"words":2}', "out/words.txt": "слово\nword".encode()}
 
@@ -73,7 +73,7 @@ def test_files_and_folders_are_copied_both_ways():
     async def act(task_files):
         one = await task_files.download("in/a.txt")
         assert one == task_files.path("in/a.txt")
-        other = await task_files.download(f"s3://avtomatika-payloads/jobs/{task_files._job_id}/in/b.txt", "copy.txt")
+        other = await task_files.download(f"lite://jobs/{task_files._job_id}/in/b.txt", "copy.txt")
         folder = await task_files.download("in/", "all")
         found = sorted(path.name for path in folder.iterdir())
         (folder / "deeper").mkdir()
@@ -86,7 +86,7 @@ def test_files_and_folders_are_copied_both_ways():
 
     job = run(ended(act, a=b"A", b=b"B"))
     assert job["status"] == "finished", job["error"]
-    at = f"s3://avtomatika-payloads/jobs/{job['id']}/"
+    at = f"lite://jobs/{job['id']}/"
     assert job["result"] == ["A", "B", "copy.txt", ["a.txt", "b.txt"], f"{at}copy.txt", f"{at}out/all/"]
     assert job["files"] == {
         "in/a.txt": b"A",

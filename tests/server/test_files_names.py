@@ -109,11 +109,14 @@ def test_names_that_look_the_same_are_the_same():
 
 
 def test_an_address_names_a_file_of_its_own_job_alone():
-    assert named("j1", "in/a.txt") == "in/a.txt"
-    assert named("j1", address("j1", "in/a.txt")) == "in/a.txt"
-    for other in (address("j2", "a.txt"), "s3://elsewhere/jobs/j1/a.txt", "file:///etc/passwd", "https://a/b"):
+    base = "lite://"
+    assert named(base, "j1", "in/a.txt") == "in/a.txt"
+    assert named(base, "j1", address(base, "j1", "in/a.txt")) == "in/a.txt"
+    assert named(base, "j1", "s3://avtomatika-payloads/jobs/j1/in/a.txt") == "in/a.txt", "as blueprints may write it"
+    others = ["lite://jobs/j2/a.txt", "s3://elsewhere/jobs/j1/a.txt", "file:///etc/passwd", "https://a/b"]
+    for other in [*others, "s3://avtomatika-payloads/jobs/j2/a.txt"]:
         with pytest.raises(FileNameError, match="this job"):
-            named("j1", other)
+            named(base, "j1", other)
 
 
 @pytest.mark.parametrize(

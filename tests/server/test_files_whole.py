@@ -184,7 +184,7 @@ def test_of_uploads_at_the_same_time_one_is_kept_whole():
             contents = [bytes([n]) * MIB for n in range(8)]
             await asyncio.gather(*(put(house, job_id, "deep/er/a", content) for content in contents))
             assert (await house.http.get(await link(house, job_id, "deep/er/a"))).content in contents
-            assert below(house.lite._site.core.files._ready[0].root) == [f"jobs/{job_id}/deep/er/a"]
+            assert below(house.lite._site.core.files._kept._ready[0].root) == [f"jobs/{job_id}/deep/er/a"]
 
     run(body())
 

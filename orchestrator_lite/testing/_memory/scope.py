@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from orchestrator_lite.access import is_loopback
+from orchestrator_lite.api._site import INSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +84,7 @@ def http_scope(request: Request, address: Address) -> dict[str, Any]:
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "method": request.method,
         "scheme": "https" if address.secure else "http",
+        INSIDE: True,
         **_common(address, headers),
     }
 
