@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from avtomatika_worker._skill import Skill, skill
     from avtomatika_worker._worker import Worker
     from avtomatika_worker.errors import (
+        CallFailedError,
+        CallRefusedError,
         ContractViolationError,
         DependencyError,
         IdentityTakenError,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AvtomatikaError",
+    "CallFailedError",
+    "CallRefusedError",
     "Context",
     "ContractViolationError",
     "DependencyError",

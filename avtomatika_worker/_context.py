@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, MutableMapping
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from avtomatika_worker._cancel import Cancellation, Reason
 from avtomatika_worker.errors import NotSupportedError, TaskCancelled
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from avtomatika_client.protocol._base import JSON
+    from avtomatika_worker._calls import TaskCalls
     from avtomatika_worker._files import JobFiles
+
+T = TypeVar("T")
 
 _task_logger = logging.getLogger("avtomatika_worker.task")
 
@@ -49,7 +55,7 @@ class Context:
     """
 
     __slots__ = (
-        *("_cancellation", "_clock", "_deadline", "_files", "_log", "_report"),
+        *("_calls", "_cancellation", "_clock", "_deadline", "_files", "_log", "_report"),
         *("attempt", "job_id", "skill", "task_id"),
     )
 
@@ -64,6 +70,7 @@ class Context:
         cancellation: Cancellation | None = None,
         report: Callable[[float, str | None], None] | None = None,
         files: JobFiles | None = None,
+        calls: TaskCalls | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Made by the worker for each task.
@@ -77,6 +84,7 @@ class Context:
             cancellation: Through which the task learns that it should end.
             report: Takes progress; may be called from any thread and returns at once.
             files: The job's files.
+            calls: The way to other skills.
             clock: The time.
         """
         self.task_id = task_id
@@ -87,6 +95,7 @@ class Context:
         self._cancellation = cancellation or Cancellation()
         self._report = report
         self._files = files
+        self._calls = calls
         self._clock = clock
         self._log: _TaskLog | None = None
 
@@ -120,6 +129,76 @@ class Context:
             raise NotSupportedError("there are no files here: this context belongs to no orchestrator")
         return self._files
 
+    async def call(
+        self,
+        skill: str,
+        params: Mapping[str, JSON] | BaseModel | None = None,
+        *,
+        timeout: float | None = None,
+        dispatch_timeout: float | None = None,
+        priority: float | None = None,
+    ) -> JSON:
+        """Have another skill run, by whichever worker offers it, and give what it returns.
+
+        It is a job of its own with retries and history, a child of this one: it is cancelled when this task ends, is
+        cancelled or is tried again. While this task waits, its slot is lent to others. Plain functions use
+        `ctx.blocking.call(…)`.
+
+        Args:
+            skill: The skill's name.
+            params: Its input.
+            timeout: Seconds within which it must have ended; default: what is left of this task's own time.
+            dispatch_timeout: Seconds it may wait for a worker.
+            priority: Higher goes first; default: this task's.
+
+        Raises:
+            CallFailedError: It ended, but not well, or not in time.
+            CallRefusedError: No worker has ever published such a skill, calls are nested too deep, or this attempt of
+                the task is over.
+            NotSupportedError: This orchestrator offers no calls.
+        """
+        limit = self.remaining() if timeout is None else timeout
+        options = {
+            "result_timeout": None if limit is None else max(limit, 0.001),
+            "dispatch_timeout": dispatch_timeout,
+            "priority": priority,
+        }
+        return await self._operator("calls").call(skill, params, options)
+
+    async def checkpoint(self, value: object) -> None:
+        """Leave a value for this task's next attempt, should there be one; the last one counts.
+
+        It is kept when this returns, whatever then becomes of this worker. Plain functions use
+        `ctx.blocking.checkpoint(…)`.
+
+        Args:
+            value: What JSON can hold, at most 1 MiB of it.
+
+        Raises:
+            ValueError: It is no JSON, or too large.
+            CallRefusedError: This attempt of the task is over.
+            NotSupportedError: This orchestrator keeps no checkpoints.
+        """
+        await self._operator("checkpoints").checkpoint(value)
+
+    @property
+    def last_checkpoint(self) -> JSON:
+        """What was left last, by this attempt or by the one before it; None when there is nothing."""
+        return None if self._calls is None else self._calls.last_checkpoint
+
+    @property
+    def blocking(self) -> BlockingContext:
+        """`call` and `checkpoint` for plain functions, which wait where they stand."""
+        return BlockingContext(self)
+
+    def _operator(self, what: str) -> TaskCalls:
+        if self._calls is None:
+            raise NotSupportedError(f"there are no {what} here: this context belongs to no orchestrator")
+        return self._calls
+
+    def _from_thread(self, what: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return self._operator(what).bridge.call(work, "await the calls of `ctx` instead of `ctx.blocking`")
+
     def remaining(self) -> float | None:
         """Seconds until the deadline, 0 when it has passed; None when there is none."""
         return None if self._deadline is None else max(0.0, self._deadline - self._clock.monotonic())
@@ -142,6 +221,37 @@ class Context:
             extra = {"skill": self.skill, "task_id": self.task_id, "job_id": self.job_id, "attempt": self.attempt}
             self._log = _TaskLog(_task_logger, extra)
         return self._log
+
+
+class BlockingContext:
+    """`ctx.call` and `ctx.checkpoint` for plain functions.
+
+    They raise TaskCancelled as soon as the task should end.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def call(
+        self,
+        skill: str,
+        params: Mapping[str, JSON] | BaseModel | None = None,
+        *,
+        timeout: float | None = None,
+        dispatch_timeout: float | None = None,
+        priority: float | None = None,
+    ) -> JSON:
+        """As of `ctx`."""
+        return self._ctx._from_thread(  # noqa: SLF001 - the other half of the same thing
+            "calls",
+            lambda: self._ctx.call(
+                skill, params, timeout=timeout, dispatch_timeout=dispatch_timeout, priority=priority
+            ),
+        )
+
+    def checkpoint(self, value: object) -> None:
+        """As of `ctx`."""
+        self._ctx._from_thread("checkpoints", lambda: self._ctx.checkpoint(value))  # noqa: SLF001 - as above
 
 
 _WHY = {

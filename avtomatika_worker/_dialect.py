@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from avtomatika_client.protocol.headers import BATCH, DRAINING, FILES, LEASES, PROTOCOL_VERSION
+from avtomatika_client.protocol.headers import BATCH, CALLS, CHECKPOINTS, DRAINING, FILES, LEASES, PROTOCOL_VERSION
 from avtomatika_client.protocol.jobs import ServerStatus
 
 _OBJECTS_SINCE: Final = 5
@@ -50,6 +50,16 @@ class Dialect:
     def files(self) -> bool:
         """Workers may read and write the files of jobs."""
         return FILES in self.features
+
+    @property
+    def calls(self) -> bool:
+        """Running tasks may call skills."""
+        return CALLS in self.features
+
+    @property
+    def checkpoints(self) -> bool:
+        """Running tasks may leave something for their next attempt."""
+        return CHECKPOINTS in self.features
 
     @property
     def skill_objects(self) -> bool:

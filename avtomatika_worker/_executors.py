@@ -10,7 +10,8 @@ import contextlib
 import contextvars
 import queue
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +35,12 @@ class Executors:
         self._threads = ThreadPool(limit)
         self._clock = clock
         self._running: set[asyncio.Future[Outcome]] = set()
+        self._holds: dict[Cancellation, AbstractContextManager[None]] = {}
 
     def start(self, skill: Skill[..., Any], arguments: dict[str, Any], cancel: Cancellation) -> asyncio.Future[Outcome]:
         """Start one run of a skill."""
         if skill.executor == "thread":
-            code = self._in_thread(skill, arguments)
+            code = self._in_thread(skill, arguments, cancel)
         else:
             code = self._on_loop(skill, arguments, cancel)
         self._running.add(code)
@@ -52,13 +54,42 @@ class Executors:
         cancel.bind(code.cancel)
         return code
 
-    def _in_thread(self, skill: Skill[..., Any], arguments: dict[str, Any]) -> asyncio.Future[Outcome]:
+    def _in_thread(
+        self, skill: Skill[..., Any], arguments: dict[str, Any], cancel: Cancellation
+    ) -> asyncio.Future[Outcome]:
         context = contextvars.copy_context()
-        hold = self._clock.hold()
-        hold.__enter__()
+        self._hold(cancel)
         code = self._threads.submit(lambda: context.run(_guarded_call, skill.function, arguments))
-        code.add_done_callback(lambda _: hold.__exit__(None, None, None))
+        code.add_done_callback(lambda _: self._let_go(cancel))
         return code
+
+    @contextlib.contextmanager
+    def aside(self, cancel: Cancellation) -> Iterator[None]:
+        """While a function in a thread only waits for the loop: another may have a thread in its place.
+
+        Args:
+            cancel: The function's; one that runs on the loop needs nothing.
+        """
+        if not self._let_go(cancel):
+            yield
+            return
+        self._threads.limit += 1
+        try:
+            yield
+        finally:
+            self._threads.limit -= 1
+            self._hold(cancel)
+
+    def _hold(self, cancel: Cancellation) -> None:
+        """Time waits for a function in a thread."""
+        self._holds[cancel] = hold = self._clock.hold()
+        hold.__enter__()
+
+    def _let_go(self, cancel: Cancellation) -> bool:
+        hold = self._holds.pop(cancel, None)
+        if hold is not None:
+            hold.__exit__(None, None, None)
+        return hold is not None
 
     async def close(self) -> None:
         """Cancel async code that still runs and leave threads to themselves (they end with the process)."""
@@ -104,7 +135,7 @@ class ThreadPool:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads = 0
         self._busy = 0
@@ -115,7 +146,7 @@ class ThreadPool:
         future: asyncio.Future[Outcome] = loop.create_future()
         self._busy += 1
         future.add_done_callback(self._freed)
-        if self._busy > self._threads < self._limit:
+        if self._busy > self._threads < self.limit:
             self._threads += 1
             threading.Thread(target=self._work, name=f"skill-thread-{self._threads}", daemon=True).start()
         self._jobs.put((call, future, loop))

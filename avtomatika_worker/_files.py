@@ -8,7 +8,6 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError as AbandonedError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -24,6 +23,7 @@ from avtomatika_client._seam import AsyncTransport
 from avtomatika_client._sinks import Download, Memory, PartFile, target_of
 from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.files import JobFile
+from avtomatika_worker._bridge import Bridge, check_loop
 from avtomatika_worker._cancel import Cancellation
 from avtomatika_worker._wire import Peer
 from avtomatika_worker.errors import NotSupportedError, TaskCancelled
@@ -59,6 +59,11 @@ class Depot:
         peer = self.peer()
         if not peer.dialect.files:
             raise NotSupportedError(f"{peer.target.url} keeps no files for workers")
+        return await self.exchange(call)
+
+    async def exchange(self, call: Callable[[Session], Flow[T]]) -> T:
+        """Make one call, whatever the orchestrator says it can do."""
+        peer = self.peer()
         session = Session(
             base_url=peer.target.url,
             headers=peer.headers(),
@@ -90,12 +95,8 @@ class JobFiles:
         """
         self._depot = depot
         self._ref = JobRef(job_id, calls.WORKER_API)
-        self._cancellation = cancellation
-        self._loop = asyncio.get_running_loop()
+        self._bridge = Bridge(cancellation)
         self._folder: Path | None = None
-        self._running: set[asyncio.Task[Any]] = set()
-        self._watching = False
-        self._closed = False
 
     @property
     def blocking(self) -> BlockingFiles:
@@ -105,7 +106,7 @@ class JobFiles:
     @property
     def folder(self) -> Path:
         """The task's own folder, made when it is first asked for and removed after the task."""
-        if self._closed:
+        if self._bridge.closed:
             raise TaskCancelled("The task has ended; its folder is gone.")
         with _making:
             if self._folder is None:
@@ -199,10 +200,7 @@ class JobFiles:
         Args:
             code: The skill's running code.
         """
-        self._closed = True
-        self._stop()
-        if self._running:
-            await asyncio.wait(self._running)
+        await self._bridge.close()
         folder = self._folder
         if folder is None:
             return
@@ -218,34 +216,7 @@ class JobFiles:
             TaskCancelled: The task should end.
             RuntimeError: Called on the loop itself.
         """
-        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the one that does not raise
-            raise RuntimeError("`ctx.files.blocking` would block the loop: await the calls of `ctx.files` instead")
-        if self._closed:
-            raise TaskCancelled
-        waiting = self._guarded(work)
-        try:
-            return asyncio.run_coroutine_threadsafe(waiting, self._loop).result()
-        except AbandonedError:
-            raise TaskCancelled from None
-        except RuntimeError:
-            waiting.close()  # the loop is gone: nobody runs it
-            raise
-
-    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        task = asyncio.current_task()
-        if task is not None:
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-        if not self._watching:
-            self._watching = True
-            self._cancellation.watch(self._stop)
-        if self._closed or self._cancellation.requested:
-            raise TaskCancelled
-        return await work()
-
-    def _stop(self) -> None:
-        for task in self._running:
-            task.cancel()
+        return self._bridge.call(work, "await the calls of `ctx.files` instead of `ctx.files.blocking`")
 
     def _target(self, name: str, to: str | os.PathLike[str] | None) -> Path:
         calls.checked_name(name)
@@ -256,10 +227,7 @@ class JobFiles:
         return path
 
     def _check_loop(self, verb: str) -> None:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            raise RuntimeError(f"a plain function calls `ctx.files.blocking.{verb}(...)`") from None
+        check_loop(f"ctx.files.blocking.{verb}")
 
 
 class BlockingFiles:

@@ -164,7 +164,7 @@ class Hub:
 
     async def _perform(self, link: Link, execution: Execution) -> None:
         try:
-            finished = await walk(execution, self._shop, link.depot, link.progress.put)
+            finished = await walk(execution, self._shop, link.operator, link.progress.put)
         except Exception as error:
             logger.exception("Task %s failed in the worker itself", execution.task.task_id)
             message = f"The worker itself failed: {type(error).__name__}: {error}"

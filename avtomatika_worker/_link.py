@@ -16,6 +16,7 @@ from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.worker import Command
 from avtomatika_worker._acks import Acks
 from avtomatika_worker._backoff import Backoff
+from avtomatika_worker._calls import Operator
 from avtomatika_worker._channel import Channel
 from avtomatika_worker._delivery import TIMEOUT as DELIVERY_TIMEOUT, Delivery
 from avtomatika_worker._files import Depot
@@ -73,7 +74,7 @@ class Link:
         self.session = Session(peer, transport, host.clock)
         self.acks = Acks()
         self.progress = Progress()
-        self.depot = Depot(lambda: self.session.peer, transport, host.clock)
+        self.operator = Operator(Depot(lambda: self.session.peer, transport, host.clock))
         self.delivery = Delivery(self._send_result, host.journal, host.clock, host.spawn, self._settled)
         self.alive_at: float | None = None
         """When the poll loop was last seen at work; None while it waits for a slot or a registration."""

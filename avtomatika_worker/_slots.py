@@ -46,12 +46,24 @@ class Slots:
             return True
         return False
 
-    async def take(self, holder: Hashable) -> None:
-        """Take a slot, in the order of asking; cancelling the caller leaves the queue."""
+    def force(self, holder: Hashable) -> None:
+        """Take a slot even where none is free: the holder's code runs, so the slot is taken."""
+        self._held.add(holder)
+
+    async def take(self, holder: Hashable, *, first: bool = False) -> None:
+        """Take a slot, in the order of asking; cancelling the caller leaves the queue.
+
+        Args:
+            holder: Who.
+            first: Before everybody who waits.
+        """
         if self.take_now(holder):
             return
         place = asyncio.get_running_loop().create_future()
-        self._queue.append((holder, place))
+        if first:
+            self._queue.appendleft((holder, place))
+        else:
+            self._queue.append((holder, place))
         try:
             await place
         except asyncio.CancelledError:

@@ -4,10 +4,12 @@
     ├── SkillError                    a task failed: carries the protocol's code
     │   ├── TransientError            trying again may help
     │   ├── PermanentError            trying again will not help
-    │   │   └── NotSupportedError     this orchestrator does not offer what the skill asked for
+    │   │   ├── NotSupportedError     this orchestrator does not offer what the skill asked for
+    │   │   └── CallRefusedError      this orchestrator does not take the call or the checkpoint
     │   ├── InvalidInputError         the parameters are wrong
     │   ├── ResourceExhaustedError    memory, disk, quota: another worker may do better
     │   ├── DependencyError           something the skill stands on is broken
+    │   │   └── CallFailedError       a skill it has called did not succeed
     │   ├── IntegrityMismatchError    data is not what its checksum says
     │   ├── SecurityError             the task is not allowed
     │   └── ContractViolationError    the skill returned what it may not return
@@ -30,6 +32,8 @@ from avtomatika_client.protocol.worker import ErrorCode
 
 __all__ = [
     "AvtomatikaError",
+    "CallFailedError",
+    "CallRefusedError",
     "ContractViolationError",
     "DependencyError",
     "IdentityTakenError",
@@ -80,6 +84,10 @@ class NotSupportedError(PermanentError):
     """This orchestrator does not offer what the skill asked for."""
 
 
+class CallRefusedError(PermanentError):
+    """The orchestrator does not take this call: no such skill, nested too deep, or the attempt is over."""
+
+
 class InvalidInputError(SkillError):
     """The task's parameters are wrong."""
 
@@ -96,6 +104,34 @@ class DependencyError(SkillError):
     """Something the skill stands on is broken."""
 
     code = ErrorCode.DEPENDENCY
+
+
+class CallFailedError(DependencyError):
+    """A skill that this one has called did not succeed.
+
+    Attributes:
+        skill: Its name.
+        job_id: The job that ran it.
+        status: `failed`, `quarantined`, `cancelled`, or `unknown` when its end did not become known in time.
+        error: Code, message and details, as the orchestrator has them.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        skill: str | None = None,
+        job_id: str | None = None,
+        status: str = "failed",
+        error: JSON = None,
+    ) -> None:
+        """Made by `ctx.call`."""
+        details = {"skill": skill, "job_id": job_id, "status": status, "error": error}
+        super().__init__(message, details=details)
+        self.skill = skill
+        self.job_id = job_id
+        self.status = status
+        self.error = error
 
 
 class IntegrityMismatchError(SkillError):

@@ -76,6 +76,12 @@ EXPLAIN: Final = "explain"
 WORKER_EVENTS: Final = "worker_events"
 """`POST /_worker/events` takes events of skills into the history of their jobs."""
 
+CALLS: Final = "calls"
+"""Skills are listed and called: `POST /skills/{name}/call`, and by running tasks `POST /_worker/tasks/{id}/calls`."""
+
+CHECKPOINTS: Final = "checkpoints"
+"""`PUT /_worker/tasks/{id}/checkpoint` keeps what the task's next attempt is handed."""
+
 DEV_CLIENT_TOKEN: Final = "dev-client-token"  # noqa: S105
 DEV_WORKER_TOKEN: Final = "dev-worker-token"  # noqa: S105
 DEFAULT_URL: Final = "http://127.0.0.1:8080"

@@ -15,6 +15,7 @@ class JobStatus(OpenEnum):
     WAITING_FOR_WORKER = "waiting_for_worker"
     WAITING_FOR_HUMAN = "waiting_for_human"
     WAITING_FOR_PARALLEL = "waiting_for_parallel_tasks"
+    WAITING_FOR_SUB_JOB = "waiting_for_sub_job"
     FINISHED = "finished"
     FAILED = "failed"
     ERROR = "error"

@@ -171,6 +171,7 @@ class Task(Received):
         deadline: UTC seconds by which it must have ended; whole seconds from our server, a float from 1.0b30.
         timeout_seconds: Seconds it may run; absent on official servers.
         tracing_context: W3C trace headers.
+        checkpoint: What an earlier attempt has left, where it left something (feature `checkpoints`).
     """
 
     job_id: str
@@ -183,6 +184,7 @@ class Task(Received):
     priority: float | None = None
     tracing_context: dict[str, JSON] | None = None
     params_metadata: JSON = None
+    checkpoint: JSON = None
 
 
 class TaskResult(Received):

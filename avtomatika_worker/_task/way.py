@@ -10,11 +10,13 @@ from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.worker import ErrorCode, Task
+from avtomatika_worker._calls import Operator, TaskCalls
 from avtomatika_worker._cancel import Reason
 from avtomatika_worker._context import Context
 from avtomatika_worker._executors import Executors
-from avtomatika_worker._files import Depot, JobFiles
+from avtomatika_worker._files import JobFiles
 from avtomatika_worker._journal import Finished, Journal
+from avtomatika_worker._lending import Lending, Places
 from avtomatika_worker._running import Execution
 from avtomatika_worker._skill import Skill
 from avtomatika_worker._slots import Slots
@@ -49,13 +51,13 @@ class Workshop:
     draining: Callable[[], bool]
 
 
-async def walk(execution: Execution, shop: Workshop, depot: Depot, report: Report) -> Finished:
+async def walk(execution: Execution, shop: Workshop, operator: Operator, report: Report) -> Finished:
     """Take a task all its way; whatever happens on it is in the result.
 
     Args:
         execution: The task.
         shop: What the stages work with.
-        depot: Where the orchestrator keeps files.
+        operator: The way to the orchestrator, for files, calls and checkpoints.
         report: Takes progress; may be called from any thread.
     """
     task, server = execution.task, execution.server
@@ -71,18 +73,21 @@ async def walk(execution: Execution, shop: Workshop, depot: Depot, report: Repor
     # What a skill and its blueprint allow counts from its start, the task's deadline does not wait for a slot.
     allowed = _least(skill.timeout, task.timeout_seconds)
     seconds = _least(allowed, None if must_end is None else must_end - shop.clock.monotonic())
-    files = JobFiles(depot, task.job_id, execution.cancellation)
+    files = JobFiles(operator.depot, task.job_id, execution.cancellation)
+    lending = Lending(_places(execution, own, shop))
+    calls = TaskCalls(operator, execution, lending)
     try:
-        arguments = skill.plan.bind(task.params, _context(execution, skill, seconds, shop.clock, report, files))
+        arguments = skill.plan.bind(task.params, _context(execution, skill, seconds, shop.clock, report, files, calls))
     except InvalidInputError as error:
         _leave(execution, own, shop.slots)
         return failed_by(task, server, error)
     execution.started = True
     code = shop.executors.start(skill, arguments, execution.cancellation)
-    code.add_done_callback(lambda _: _leave(execution, own, shop.slots))
+    code.add_done_callback(lambda _: _out(execution, own, shop.slots, lending))
     try:
         outcome = await execute(code, execution.given_up, execution.cancellation, seconds, shop.clock)
     finally:
+        await calls.close()
         await files.close(code)
     return encode(execution.task, server, outcome, execution.cancellation.reason, skill.retry_on)
 
@@ -94,6 +99,7 @@ def _context(
     clock: Clock,
     report: Report,
     files: JobFiles,
+    calls: TaskCalls,
 ) -> Context:
     task = execution.task
     return Context(
@@ -105,6 +111,7 @@ def _context(
         cancellation=execution.cancellation,
         report=lambda fraction, message: report(execution.task, fraction, message),
         files=files,
+        calls=calls,
         clock=clock,
     )
 
@@ -136,12 +143,12 @@ async def _enter(execution: Execution, own: Slots | None, seconds: float | None,
     return True
 
 
-async def _take(execution: Execution, own: Slots | None, slots: Slots) -> None:
+async def _take(execution: Execution, own: Slots | None, slots: Slots, *, first: bool = False) -> None:
     if not slots.holds(execution):
-        await slots.take(execution)
+        await slots.take(execution, first=first)
     try:
         if own is not None:
-            await own.take(execution)
+            await own.take(execution, first=first)
     except asyncio.CancelledError:
         slots.release(execution)
         raise
@@ -151,6 +158,26 @@ def _leave(execution: Execution, own: Slots | None, slots: Slots) -> None:
     if own is not None:
         own.release(execution)
     slots.release(execution)
+
+
+def _out(execution: Execution, own: Slots | None, slots: Slots, lending: Lending) -> None:
+    """The code is out; a call of it that still waits takes nothing back."""
+    lending.over()
+    _leave(execution, own, slots)
+
+
+def _places(execution: Execution, own: Slots | None, shop: Workshop) -> Places:
+    def force() -> None:
+        shop.slots.force(execution)
+        if own is not None:
+            own.force(execution)
+
+    return Places(
+        leave=lambda: _leave(execution, own, shop.slots),
+        take=lambda: _take(execution, own, shop.slots, first=True),
+        force=force,
+        aside=lambda: shop.executors.aside(execution.cancellation),
+    )
 
 
 def _never_started(execution: Execution) -> Finished:

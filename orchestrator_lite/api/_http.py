@@ -19,6 +19,7 @@ from starlette.responses import Response
 from orchestrator_lite.api._front import TooLarge
 from orchestrator_lite.api._site import site_of
 from orchestrator_lite.engine.json_values import NotJSONError
+from orchestrator_lite.runtime.calls import TaskRefusedError
 from orchestrator_lite.runtime.workers import SupersededError
 from orchestrator_lite.store import StoreError
 
@@ -147,6 +148,7 @@ def install_errors(app: FastAPI) -> None:
         TooLarge: lambda _: _error(413, "Request body is too large"),
         SupersededError: lambda error: _error(409, str(error)),
         NotJSONError: lambda error: _error(400, str(error)),
+        TaskRefusedError: lambda error: _error(error.status, str(error)),
         StoreError: lambda error: _error(503, f"The store is not available: {error}", {"Retry-After": "1"}),
         HTTPException: lambda error: _error(error.status_code, str(error.detail), error.headers),
         Exception: lambda _: _error(500, "Internal server error"),

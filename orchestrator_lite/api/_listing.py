@@ -22,6 +22,7 @@ Status: TypeAlias = Literal[
     "waiting_for_worker",
     "waiting_for_human",
     "waiting_for_parallel_tasks",
+    "waiting_for_sub_job",
     "finished",
     "failed",
     "error",

@@ -52,6 +52,8 @@ def full(live: Live, progress: float | None, message: str | None) -> dict[str, A
         view.update(_task(live, *job.last_task))
     if job.aggregation_target is not None:
         view.update(_parallel(job))
+    if job.parent is not None or job.children:
+        view.update(_family(job))
     return view
 
 
@@ -115,6 +117,20 @@ def _approval(approval: Approval) -> dict[str, Any]:
 
 def _holder(row: TaskRow) -> str | None:
     return row.worker_id if row.until is not None else None
+
+
+def _family(job: Job) -> dict[str, Any]:
+    """What has begun the job, and what it has begun and still waits for."""
+    run = next((item for item in job.children.items() if item[1].task_id is None), None)
+    view: dict[str, Any] = {
+        "parent_job_id": None if job.parent is None else job.parent.job_id,
+        "parent_task_id": None if job.parent is None else job.parent.task_id,
+        "depth": job.depth,
+        "child_job_ids": list(job.children),
+    }
+    if run is not None:
+        view.update(child_job_id=run[0], current_task_transitions=run[1].transitions)
+    return view
 
 
 def _parallel(job: Job) -> dict[str, Any]:

@@ -59,7 +59,8 @@ async def next_task(request: Request) -> Response:
         rows = await core.desk.next_tasks(worker or _unregistered(request), _hold(request), gone, limit or 1)
     if not rows:
         return Response(status_code=204)
-    body = handed_out(rows[0]) if limit is None else b'{"tasks":[%b]}' % b",".join(handed_out(row) for row in rows)
+    tasks = [handed_out(row, await core.calls.kept_of(row) if row.attempt > 1 else None) for row in rows]
+    body = tasks[0] if limit is None else b'{"tasks":[%b]}' % b",".join(tasks)
     return Response(body, media_type="application/json")
 
 
@@ -129,6 +130,19 @@ def _caller(request: Request, worker_id: str, *, incarnation: str | None = None)
     if worker is not None and acks:
         desk.acknowledge(worker, headers.parse_acks(acks))
     return worker
+
+
+def speaking(request: Request) -> str:
+    """The id of the worker that speaks for a task it runs, its acknowledgements taken.
+
+    Raises:
+        ApiError: 401 when it does not say who it is, 400 when it says nonsense.
+    """
+    worker_id = request.headers.get(headers.WORKER_ID)
+    if worker_id is None:
+        raise ApiError(401, "Missing X-Worker-Id header")
+    _caller(request, _valid(worker_id))
+    return worker_id
 
 
 def _unregistered(request: Request) -> Worker:

@@ -17,6 +17,8 @@ def asked(step: Step, event: CancelAsked) -> None:
     job = step.job
     if job.is_final:
         return
+    if event.orphaned and job.parent is not None:
+        step.update(parent=replace(job.parent, gone=True))
     held = [task_id for task_id, standing in event.queue.items() if standing.leased]
     if not held and job.status != "waiting_for_sub_job":
         _ending.drop_all(step, event.queue)

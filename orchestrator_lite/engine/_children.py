@@ -7,12 +7,15 @@ timer `orphans`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator_lite.engine._limits import FAN_OUT, MAX_DEPTH
 from orchestrator_lite.engine.state import Child, Job, Parent
 from orchestrator_lite.engine.step import Born, Step
+
+SOONER = 0.001
+"""What a child's tasks go before those of its parent: what has begun ends before more is begun."""
 
 ORPHANS = "orphans"
 """The timer by which children are told that nobody waits for them."""
@@ -33,7 +36,7 @@ class NewChild:
         dispatch_timeout: As of any job.
         result_timeout: As of any job.
         key: The caller's own word for the call: the same one never begins two.
-        fields: Other fields of the job.
+        priority: What its tasks' priorities are raised by; None: as its parent's.
     """
 
     id: str
@@ -43,7 +46,7 @@ class NewChild:
     dispatch_timeout: float | None = None
     result_timeout: float | None = None
     key: str | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
+    priority: float | None = None
 
 
 def begin(step: Step, new: NewChild, kept: Child, at: float) -> None:
@@ -62,11 +65,18 @@ def begin(step: Step, new: NewChild, kept: Child, at: float) -> None:
         tracing_context=parent.tracing_context,
         parent=Parent(job_id=parent.id, task_id=kept.task_id, attempt=kept.attempt),
         depth=parent.depth + 1,
-        **new.fields,
+        priority=_priority(parent, new, kept) + SOONER,
     )
     step.born.append(Born(child, new.key))
     step.update(children={**parent.children, new.id: kept})
     step.note("worker_event:sub_job_started", at, sub_job_id=new.id, sub_blueprint=new.blueprint, task_id=kept.task_id)
+
+
+def _priority(parent: Job, new: NewChild, kept: Child) -> float:
+    if new.priority is not None:
+        return new.priority
+    calling = None if kept.task_id is None else parent.tasks.get(kept.task_id)
+    return parent.priority if calling is None else calling.spec.priority
 
 
 def abandon(step: Step, task_id: str, at: float) -> None:

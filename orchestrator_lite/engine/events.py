@@ -123,10 +123,17 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAsked:
-    """A client wants the job to end. `queue`: its tasks as the queue has them."""
+    """The job is to end.
+
+    Attributes:
+        at: When that was asked for, UTC seconds.
+        queue: Its tasks as the queue has them.
+        orphaned: Whether it is because the job that began it has ended, and wants to hear of it no more.
+    """
 
     at: float
     queue: Mapping[str, InQueue] = field(default_factory=dict)
+    orphaned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,11 +73,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
-    """What has begun a job: another job's handler, or a task of it in an attempt."""
+    """What has begun a job: another job's handler, or a task of it in an attempt; `gone`: it has ended since."""
 
     job_id: str
     task_id: str | None = None
     attempt: int = 0
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

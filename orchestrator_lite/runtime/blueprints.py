@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from orchestrator_lite.blueprint import Blueprint, BlueprintError
+from orchestrator_lite.runtime.skill_flows import PREFIX, skill_flow
 
 DEFAULT_VERSION = "v1"
 _ENDPOINT = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -32,6 +33,8 @@ class Blueprints:
         """
         blueprint.validate()
         where = f"{blueprint.file}:{blueprint.line}: blueprint {blueprint.name!r}"
+        if blueprint.name.startswith(PREFIX):
+            raise BlueprintError(f"{where}: names that begin with {PREFIX!r} are those of calls of skills")
         other = self._by_name.get(blueprint.name)
         if other is not None:
             raise BlueprintError(f"{where}: the name is taken by the one at {other.file}:{other.line}")
@@ -46,8 +49,8 @@ class Blueprints:
         self._by_path.update(dict.fromkeys(paths, blueprint))
 
     def named(self, name: str) -> Blueprint | None:
-        """The blueprint of this name."""
-        return self._by_name.get(name)
+        """The blueprint of this name, that of a skill's call too."""
+        return self._by_name.get(name) or skill_flow(name)
 
     def at(self, path: str) -> Blueprint | None:
         """The blueprint whose jobs are created by a POST to this path."""

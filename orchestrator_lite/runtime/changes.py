@@ -8,14 +8,15 @@ from collections.abc import Callable
 
 from pydantic_core import to_json
 
+from orchestrator_lite.engine._children import CHILD_TIMER, ORPHANS
 from orchestrator_lite.engine.events import Event
 from orchestrator_lite.engine.fold import fold
 from orchestrator_lite.engine.lanes import lane_of
 from orchestrator_lite.engine.state import Job, to_document
-from orchestrator_lite.engine.step import Queued, Step, Taken, Verdict
+from orchestrator_lite.engine.step import Born, Queued, Step, Taken, Verdict
 from orchestrator_lite.runtime.handling import Outcome
 from orchestrator_lite.runtime.jobs import Live
-from orchestrator_lite.store import Change, EventRow, JobRow, Keyed, TaskRef, TaskRow, Timer
+from orchestrator_lite.store import Change, Checkpoint, EventRow, JobRow, Keyed, TaskRef, TaskRow, Timer
 
 
 class Draft:
@@ -28,6 +29,7 @@ class Draft:
         cancel: Tasks whose workers are to be told to stop.
         enqueue: Tasks that become queued.
         handler: A handler that was begun and has not answered yet.
+        children: Drafts of the jobs it begins, written together with it.
     """
 
     def __init__(self, base: Live, key: Keyed | None = None) -> None:
@@ -38,6 +40,7 @@ class Draft:
         self.cancel: list[str] = []
         self.enqueue: list[Queued] = []
         self.handler: asyncio.Task[Outcome] | None = None
+        self.children: list[Draft] = []
         self._steps: list[Step] = []
 
     def fold(self, event: Event) -> None:
@@ -52,7 +55,7 @@ class Draft:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be written."""
-        return not any(step.changed or step.clear_timers or step.set_timers for step in self._steps)
+        return not any(step.changed or step.clear_timers or step.set_timers or step.checkpoint for step in self._steps)
 
     @property
     def owes_handler(self) -> bool:
@@ -61,6 +64,28 @@ class Draft:
             return False
         base = self.base.job
         return self.base.version == 0 or self.job.step != base.step or base.is_held or base.is_delayed
+
+    @property
+    def born(self) -> list[Born]:
+        """Jobs that these folds begin."""
+        return [born for step in self._steps for born in step.born]
+
+    @property
+    def family(self) -> list[Draft]:
+        """This draft and those of its children, theirs included."""
+        return [self, *(draft for child in self.children for draft in child.family)]
+
+    @property
+    def wakes(self) -> str | None:
+        """The parent that is to learn of the job's end, if this is it."""
+        parent = self.job.parent
+        ended = self.job.is_final and not self.base.job.is_final
+        return parent.job_id if ended and parent is not None and not parent.gone else None
+
+    @property
+    def orphans(self) -> bool:
+        """Whether children of it are to be stopped."""
+        return any(ORPHANS in step.set_timers for step in self._steps)
 
     @property
     def dropped(self) -> list[Taken]:
@@ -91,9 +116,17 @@ class Draft:
             enqueue=[place(_queue_row(job, queued), queued.spec.dispatch_strategy) for queued in self.enqueue],
             drop=[TaskRef(taken.task_id, taken.attempt, taken.leased) for taken in self.dropped],
             requeue=[TaskRef(taken.task_id, taken.attempt, taken.leased) for taken in self.requeued],
-            set_timers=[Timer(f"{job.id}:{name}", job.id, name, due) for name, due in set_timers.items()],
+            set_timers=[
+                *(Timer(f"{job.id}:{name}", job.id, name, due) for name, due in set_timers.items()),
+                *self._wake_up(at),
+            ],
             clear_timers=[f"{job.id}:{name}" for name in clear_timers],
             key=self._key,
+            checkpoints=[
+                Checkpoint(task_id, job.id, at, doc)
+                for task_id, doc in (step.checkpoint for step in self._steps if step.checkpoint is not None)
+            ],
+            drop_checkpoints=[task_id for step in self._steps for task_id in step.drop_checkpoints],
         )
 
     def live(self, change: Change) -> Live:
@@ -105,6 +138,13 @@ class Draft:
             rows.pop(ref.task_id, None)
         rows.update({row.task_id: row for row in change.enqueue})
         return Live(self.job, change.job.version, rows, len(change.job.doc))
+
+    def _wake_up(self, at: float) -> list[Timer]:
+        """The timer by which the parent learns of the job's end, whatever dies in between."""
+        if self.wakes is None:
+            return []
+        name = f"{CHILD_TIMER}:{self.job.id}"
+        return [Timer(f"{self.wakes}:{name}", self.wakes, name, at)]
 
     def _timers(self) -> tuple[dict[str, float], set[str]]:
         """Timers as the folds leave them in their order: the last word on a name counts."""
@@ -154,6 +194,7 @@ def _payload(job: Job, queued: Queued) -> bytes:
     return to_json(body)
 
 
-def handed_out(row: TaskRow) -> bytes:
-    """A task as its worker gets it."""
-    return b'%b,"attempt":%d}' % (row.payload[:-1], row.attempt)
+def handed_out(row: TaskRow, checkpoint: bytes | None = None) -> bytes:
+    """A task as its worker gets it, with what an earlier attempt has left."""
+    kept = b"" if checkpoint is None else b',"checkpoint":' + checkpoint
+    return b'%b,"attempt":%d%b}' % (row.payload[:-1], row.attempt, kept)

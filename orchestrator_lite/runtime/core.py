@@ -16,6 +16,8 @@ from orchestrator_lite.engine.events import CancelAsked, Decided, LetOut, Releas
 from orchestrator_lite.engine.state import Client, Job
 from orchestrator_lite.files import Files
 from orchestrator_lite.runtime.blueprints import Blueprints
+from orchestrator_lite.runtime.calls import Calls
+from orchestrator_lite.runtime.catalogue import Catalogue
 from orchestrator_lite.runtime.channels import Channels
 from orchestrator_lite.runtime.desk import Desk
 from orchestrator_lite.runtime.dispatcher import Dispatcher
@@ -46,6 +48,8 @@ class Core:
         blueprints: What is served.
         channels: Open sockets to workers.
         files: The files of jobs.
+        catalogue: The skills workers have published.
+        calls: What running tasks can ask for themselves.
     """
 
     def __init__(
@@ -77,10 +81,14 @@ class Core:
             leases=self._leases,
             channels=self.channels,
             watchers=self._watchers,
-            handling=Handling(clock, store, handler_limit, files=self.files),
+            handling=Handling(clock, store, handler_limit, files=self.files, find_blueprint=blueprints.named),
         )
         self._keys = Keys(store, clock)
-        self.desk = Desk(store, clock, self._runner, Workers(store), self._dispatcher, self._leases)
+        self.catalogue = Catalogue(store)
+        self.desk = Desk(
+            store, clock, self._runner, Workers(store), self._dispatcher, self._leases, catalogue=self.catalogue
+        )
+        self.calls = Calls(store, clock, self._runner)
 
     async def start(self) -> None:
         """Open the store, take up what was left, and drive jobs until `stop`.
@@ -95,6 +103,7 @@ class Core:
             await self.store.open()
             await self.desk.workers.open()
             self._dispatcher.lanes.replace(await self.store.lanes())
+            await self.catalogue.open(self.desk.workers.all())
             await self.desk.restore()
             keeper = Timekeeper(
                 self.store,
@@ -303,7 +312,10 @@ class Core:
         return None, None
 
     async def _answer(self, due: Due) -> None:
-        fired = (self._runner.apply(timer.job_id, self._fired(timer.name)) for timer in due.timers)
+        fired = (
+            self._runner.family.answer(timer) or self._runner.apply(timer.job_id, self._fired(timer.name))
+            for timer in due.timers
+        )
         for outcome in await asyncio.gather(*fired, return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.warning("a timer waits: %s", outcome)

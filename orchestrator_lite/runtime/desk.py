@@ -12,6 +12,7 @@ from avtomatika_client.protocol.worker import Heartbeat, Registration, TaskResul
 from orchestrator_lite.engine.events import LeaseLost, ResultArrived
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.step import Verdict
+from orchestrator_lite.runtime.catalogue import Catalogue
 from orchestrator_lite.runtime.dispatcher import Dispatcher
 from orchestrator_lite.runtime.jobs import Live, in_queue
 from orchestrator_lite.runtime.leases import Lease, LeaseBook
@@ -27,7 +28,15 @@ class Desk:
     """The server's side of the worker protocol."""
 
     def __init__(
-        self, store: Store, clock: Clock, runner: Runner, workers: Workers, dispatcher: Dispatcher, leases: LeaseBook
+        self,
+        store: Store,
+        clock: Clock,
+        runner: Runner,
+        workers: Workers,
+        dispatcher: Dispatcher,
+        leases: LeaseBook,
+        *,
+        catalogue: Catalogue,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -35,6 +44,7 @@ class Desk:
         self.workers = workers
         self._dispatcher = dispatcher
         self.leases = leases
+        self._catalogue = catalogue
 
     async def register(self, registration: Registration) -> Worker:
         """Take a registration; a new incarnation frees the leases of the old one, except those it holds results for.
@@ -44,6 +54,7 @@ class Desk:
         now = self._clock.now()
         before = self.workers.get(registration.worker_id)
         worker = await self.workers.register(registration, now)
+        await self._catalogue.published(registration, now)
         if before is not None and before.incarnation != worker.incarnation:
             self._dispatcher.dismiss(worker.worker_id)
         if worker.incarnation is not None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.errors import AvtomatikaError
+from avtomatika_client.protocol.ids import new_id
 from orchestrator_lite.blueprint import Blueprint, JobContext
-from orchestrator_lite.engine.actions import ActionFactory
+from orchestrator_lite.engine.actions import ActionFactory, RunBlueprint
 from orchestrator_lite.engine.events import HandlerDone, HandlerFailed
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.state import Job
@@ -32,10 +33,19 @@ Outcome = HandlerDone | HandlerFailed
 class Handling:
     """Runs handlers. A handler that raises, returns nonsense or takes too long fails its job alone."""
 
-    def __init__(self, clock: Clock, store: Store, time_limit: float = TIME_LIMIT, *, files: Files) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        store: Store,
+        time_limit: float = TIME_LIMIT,
+        *,
+        files: Files,
+        find_blueprint: Callable[[str], Blueprint | None] = lambda _: None,
+    ) -> None:
         self._clock = clock
         self._store = store
         self._files = files
+        self._find_blueprint = find_blueprint
         self.time_limit = time_limit
         self._abandoned: set[asyncio.Task[Outcome]] = set()
 
@@ -75,7 +85,9 @@ class Handling:
 
     async def _run(self, job: Job, blueprint: Blueprint) -> Outcome:
         began = self._clock.monotonic()
-        actions = ActionFactory(f"{job.id}:{job.step}", blueprint.states)
+        actions = ActionFactory(
+            f"{job.id}:{job.step}", blueprint.states, start_state_of=self._start_state_of, depth=job.depth
+        )
         task_files = self._files.of(job.id)
         stores = data_stores(self._store, blueprint.name, blueprint.data_stores)
         context = _context(job, actions, task_files, stores)
@@ -83,8 +95,9 @@ class Handling:
         try:
             handler = blueprint.pick(context, aggregated=aggregated)
             returned = await _called(handler.function(**handler.arguments(context)))
+            now = self._clock.now()
             return HandlerDone(
-                at=self._clock.now(),
+                at=now,
                 step=job.step,
                 action=actions.recorded,
                 state_history=copied(context.state_history, "state_history"),
@@ -92,6 +105,7 @@ class Handling:
                 is_end=job.current_state in blueprint.end_states,
                 end_status=blueprint.end_states.get(job.current_state),
                 duration_ms=int((self._clock.monotonic() - began) * 1000),
+                child_id=new_id(now) if isinstance(actions.recorded, RunBlueprint) else None,
             )
         except AvtomatikaError as error:
             return self._failed(job, f"the handler of state {job.current_state!r}: {_said(error)}")
@@ -103,6 +117,10 @@ class Handling:
             return self._failed(job, text)
         finally:
             await task_files.close()
+
+    def _start_state_of(self, name: str) -> str | None:
+        blueprint = self._find_blueprint(name)
+        return None if blueprint is None else blueprint.start_state
 
     def _failed(self, job: Job, message: str) -> HandlerFailed:
         return HandlerFailed(at=self._clock.now(), step=job.step, message=message)

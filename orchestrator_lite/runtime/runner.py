@@ -10,27 +10,40 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.blueprint import Blueprint
+from orchestrator_lite.engine._children import ORPHANS
 from orchestrator_lite.engine.events import Created, Event, Returned
 from orchestrator_lite.engine.state import Job
 from orchestrator_lite.engine.step import Verdict
 from orchestrator_lite.runtime.changes import Draft
 from orchestrator_lite.runtime.channels import Channels
 from orchestrator_lite.runtime.dispatcher import Dispatcher
+from orchestrator_lite.runtime.family import Family
 from orchestrator_lite.runtime.handling import Handling, Outcome
 from orchestrator_lite.runtime.jobs import Jobs, Live, in_queue
+from orchestrator_lite.runtime.keys import KEPT
 from orchestrator_lite.runtime.leases import LeaseBook
 from orchestrator_lite.runtime.placement import Placement
 from orchestrator_lite.runtime.poll import Poll
 from orchestrator_lite.runtime.runs import Runs
 from orchestrator_lite.runtime.timekeeper import Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
-from orchestrator_lite.store import Change, Conflict, Keyed, Store, StoreError, StoreUnavailable, TaskRef, TaskRow
+from orchestrator_lite.store import (
+    Change,
+    Conflict,
+    Keyed,
+    KeyTaken,
+    Store,
+    StoreError,
+    StoreUnavailable,
+    TaskRef,
+    TaskRow,
+)
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +92,7 @@ class Runner:
         self._handling = handling
         self._stranded: dict[str, set[str]] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self.family = Family(self.jobs, clock, self.apply)
 
     async def create(self, job: Job, key: Keyed | None = None) -> None:
         """Accept a job: when this returns it is stored, with the idempotency key it was created under.
@@ -117,9 +131,13 @@ class Runner:
             draft = await self._drafted(Draft(live), event, runs)
             if draft.is_empty:
                 return Applied(draft.job, draft.verdict, await self._tell(draft))
-            with suppress(Conflict):
+            try:
                 await self._commit(draft, runs)
                 return Applied(draft.job, draft.verdict, await self._tell(draft))
+            except KeyTaken:
+                raise
+            except Conflict:
+                pass
             self.jobs.forget(job_id)
         raise StoreUnavailable(f"job {job_id} changes faster than it can be read")
 
@@ -148,7 +166,7 @@ class Runner:
         await self._handling.close()
 
     async def _drafted(self, draft: Draft, event: Event, runs: Runs) -> Draft:
-        """Fold an event and the handlers it calls for, as far as they answer without waiting."""
+        """Fold an event and the handlers it calls for, as far as they answer without waiting; its children too."""
         draft.fold(event)
         while draft.owes_handler:
             task = runs.of(draft.job) or runs.keep(draft.job, self._begin(draft.job))
@@ -160,6 +178,10 @@ class Runner:
                 draft.handler = task
                 break
             draft.fold(self._handling.outcome(draft.job, task))
+        for born in draft.born:
+            begun = Created(at=born.job.created_at)
+            key = None if born.key is None else Keyed(born.key, "", born.job.id, begun.at + KEPT)
+            draft.children.append(await self._drafted(Draft(Live(born.job, 0), key), begun, runs))
         return draft
 
     def _begin(self, job: Job) -> asyncio.Task[Outcome] | None:
@@ -179,29 +201,39 @@ class Runner:
         now = self._clock.now()
         placement = Placement(self._dispatcher, now)
         try:
-            change = draft.change(now, placement.place)
-            await self.store.commit(change)
+            changes = [item.change(now, placement.place) for item in draft.family]
+            await self.store.commit(*changes)
         except BaseException:
             placement.restore()
             raise
-        runs.written(draft.handler)
-        self._committed(draft, change, placement, now)
+        for item in draft.family:
+            runs.written(item.handler)
+        self._committed(draft, changes, placement, now)
 
-    def _committed(self, draft: Draft, change: Change, placement: Placement, now: float) -> None:
-        """The effects of a change that has been written; each could be derived again from what was."""
+    def _committed(self, draft: Draft, changes: Sequence[Change], placement: Placement, now: float) -> None:
+        """The effects of what has been written; each could be derived again from that."""
+        for item, change in zip(draft.family, changes, strict=True):
+            self._settled(item, change)
+        for poll, rows in placement.polls.items():
+            self._hand_over(poll, rows, now)
+        self._wake(draft, changes[0], placement)
+
+    def _settled(self, draft: Draft, change: Change) -> None:
+        """What a change means for its own job and those around it."""
         self.jobs.put(draft.live(change))
         for ref in (*change.drop, *change.requeue):
             if ref.task_id not in draft.cancel:
                 self._leases.ended(ref.task_id)
         if change.requeue:
             self.jobs.forget(draft.job.id)
-        for poll, rows in placement.polls.items():
-            self._hand_over(poll, rows, now)
-        self._wake(draft, change, placement)
         self.expect(_earliest(change))
         self._watchers.moved(draft.job)
         if draft.handler is not None:
             self._spawn(self._see_through(draft.job, draft.handler))
+        if draft.orphans:
+            self._spawn(self.family.insist(partial(self.family.stop_children, draft.job.id)))
+        if draft.wakes is not None:
+            self._spawn(self.family.insist(partial(self.family.child_ended, draft.wakes, draft.job.id)))
 
     def _wake(self, draft: Draft, change: Change, placement: Placement) -> None:
         skills = list(placement.unplaced)
@@ -285,6 +317,7 @@ class Runner:
 
 
 def _earliest(change: Change) -> float | None:
-    times = [timer.at for timer in change.set_timers]
+    """When something of the change is due; what is done at once all the same is not waited for."""
+    times = [timer.at for timer in change.set_timers if timer.job_id == change.job.id and timer.name != ORPHANS]
     times += [row.until for row in change.enqueue if row.until is not None]
     return min(times, default=None)

@@ -42,7 +42,8 @@ class Runs:
 def _same_view(seen: Job, job: Job) -> bool:
     """Whether a handler would be given the same: everything a `JobContext` holds."""
     return (
-        seen.step == job.step
+        seen.id == job.id
+        and seen.step == job.step
         and seen.current_state == job.current_state
         and seen.initial_data == job.initial_data
         and seen.state_history == job.state_history
