@@ -65,7 +65,8 @@ async def catalog(request: Request) -> Response:
 async def call(request: Request) -> Response:
     """Call a skill: a job of one task without a blueprint.
 
-    `Idempotency-Key` counts as for jobs. Answers 202 with its id; with `?wait=seconds` 200 with the job when it has ended within that time.
+    `Idempotency-Key` counts as for jobs. Answers 202 with its id; with `?wait=seconds` 200 with the job when it has
+    ended within that time.
     """
     core, name = core_of(request), request.path_params["name"]
     seconds = wait_seconds(request)
