@@ -15,11 +15,17 @@ from avtomatika_client._cli._failures import ENDED_OTHERWISE, NOT_FOUND, Stop
 from avtomatika_client._cli._options import (
     ApiVersion,
     AsJson,
+    CreatedAfter,
+    CreatedBefore,
+    Delay,
     DispatchTimeout,
     Endpoint,
     Files,
     Given,
+    IdempotencyKey,
     JobId,
+    MaxTransitions,
+    Priority,
     ResultTimeout,
     Timeout,
     Token,
@@ -57,6 +63,10 @@ def submit(
     webhook_url: WebhookUrl = None,
     dispatch_timeout: DispatchTimeout = None,
     result_timeout: ResultTimeout = None,
+    delay: Delay = None,
+    priority: Priority = None,
+    max_transitions: MaxTransitions = None,
+    idempotency_key: IdempotencyKey = None,
     endpoint: Endpoint = None,
     api_version: ApiVersion = None,
     url: Url = None,
@@ -79,6 +89,10 @@ def submit(
                 webhook_url=webhook_url,
                 dispatch_timeout=dispatch_timeout,
                 result_timeout=result_timeout,
+                delay=delay,
+                priority=priority,
+                max_transitions=max_transitions,
+                idempotency_key=idempotency_key,
                 files=sources,
             )
         if wait:
@@ -132,8 +146,13 @@ def list_jobs(
     context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
-    status: Annotated[str | None, typer.Option(help="Only jobs with this status.", show_default=False)] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(help="Only jobs with this status; may be repeated.", show_default=False),
+    ] = None,
     blueprint: Annotated[str | None, typer.Option(help="Only jobs of this blueprint.", show_default=False)] = None,
+    created_after: CreatedAfter = None,
+    created_before: CreatedBefore = None,
     url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
@@ -145,16 +164,21 @@ def list_jobs(
     wanted = None if everything else limit
     page = _LONGEST_PAGE if wanted is None else min(wanted + 1, _LONGEST_PAGE)
     with connected(said) as client:
-        pager = client.jobs.list(limit=page, status=status, blueprint=blueprint)
+        pager = client.jobs.list(
+            limit=page,
+            status=status or None,
+            blueprint=blueprint,
+            created_after=created_after,
+            created_before=created_before,
+        )
         found = [state_of(job) for job in islice(pager, None if wanted is None else wanted + 1)]
     jobs = found[:wanted]
     if not _show.as_table(said.as_json):
         _show.document([dumped(job) for job in jobs])
         return
     if jobs:
-        _show.table(
-            ("id", "blueprint", "status", "created"), [of_listed(job) for job in jobs], whole="id", status="status"
-        )
+        columns = ("id", "blueprint", "status", "created", "ended")
+        _show.table(columns, [of_listed(job) for job in jobs], whole="id", status="status")
     else:
         _show.note("No jobs.")
     if len(found) > len(jobs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -28,6 +29,25 @@ def seconds(text: str) -> float:
     return found
 
 
+def key(text: str) -> str:
+    """An idempotency key."""
+    from avtomatika_client._calls.submitting import checked_key
+
+    try:
+        checked_key(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error).partition(": ")[2] + ".") from error
+    return text
+
+
+def moment(text: str) -> datetime:
+    """A time as people write it: ISO 8601; without a zone it is this machine's."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"{text!r} is no date or time, such as 2026-03-01 or 2026-03-01T12:30.") from error
+
+
 Url: TypeAlias = Annotated[str | None, typer.Option(help="The orchestrator's URL.", show_default=False)]
 Token: TypeAlias = Annotated[str | None, typer.Option(help="The client token.", show_default=False)]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON on standard output, whatever it is.")]
@@ -48,6 +68,34 @@ DispatchTimeout: TypeAlias = Annotated[
 ResultTimeout: TypeAlias = Annotated[
     float | None,
     typer.Option(parser=seconds, metavar="SECONDS", help="Within what time it must have ended.", show_default=False),
+]
+Delay: TypeAlias = Annotated[
+    float | None,
+    typer.Option(parser=seconds, metavar="SECONDS", help="After what time it is to start.", show_default=False),
+]
+Priority: TypeAlias = Annotated[
+    float | None,
+    typer.Option(help="What its tasks' priorities are raised by; higher goes first.", show_default=False),
+]
+MaxTransitions: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, max=100, help="How many states it may enter.", show_default=False)
+]
+IdempotencyKey: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        parser=key,
+        metavar="KEY",
+        help="What the job is known by: the same command with the same key within 24 hours is the same job.",
+        show_default=False,
+    ),
+]
+CreatedAfter: TypeAlias = Annotated[
+    datetime | None,
+    typer.Option(parser=moment, metavar="TIME", help="Only jobs created then or later.", show_default=False),
+]
+CreatedBefore: TypeAlias = Annotated[
+    datetime | None,
+    typer.Option(parser=moment, metavar="TIME", help="Only jobs created earlier.", show_default=False),
 ]
 WebhookUrl: TypeAlias = Annotated[str | None, typer.Option(help="Where its end is reported.", show_default=False)]
 Endpoint: TypeAlias = Annotated[

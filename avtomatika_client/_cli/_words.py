@@ -41,7 +41,8 @@ def of_job(job: Job) -> list[tuple[str, str]]:
 
 def of_listed(job: Job) -> list[str]:
     """A job's cells in a list."""
-    return [job.id, job.blueprint_name or "", job.end_status, moment(_more(job, "created_at"))]
+    times = [moment(_more(job, name)) for name in ("created_at", "ended_at")]
+    return [job.id, job.blueprint_name or "", job.end_status, *times]
 
 
 def of_event(event: HistoryEvent) -> list[str]:

@@ -42,6 +42,7 @@ def full(live: Live, progress: float | None, message: str | None) -> dict[str, A
         "step": job.step,
         "created_at": job.created_at,
         "updated_at": job.updated_at,
+        "ended_at": job.ended_at,
         "cancel_requested_at": job.cancel_requested_at,
         "approval": None if job.approval is None else _approval(job.approval),
         "quarantine": job.quarantine,
@@ -88,7 +89,13 @@ def only(view: dict[str, Any], fields: str) -> dict[str, Any]:
 
 def listed(job: ListedJob) -> dict[str, Any]:
     """A job in a list: the keys of the full state that are there without reading it."""
-    return {"id": job.id, "blueprint_name": job.blueprint, "status": job.status, "created_at": job.created_at}
+    return {
+        "id": job.id,
+        "blueprint_name": job.blueprint,
+        "status": job.status,
+        "created_at": job.created_at,
+        "ended_at": job.ended_at,
+    }
 
 
 def _task(live: Live, task_id: str, spec: TaskSpec) -> dict[str, Any]:

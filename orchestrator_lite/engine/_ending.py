@@ -59,7 +59,7 @@ def end(step: Step, status: str, at: float, *, result: Any = None, **noted: Any)
         step.clear_timers.append(APPROVAL_TIMER)
         step.update(approval=None)
     error = None if status == "finished" else job.error  # a failure that a transition made good is none any more
-    step.update(status=status, result=result, error=error, tasks={})
+    step.update(status=status, result=result, error=error, ended_at=at, tasks={})
     step.note("job_completed", at, error=step.job.error, **noted)
 
 

@@ -68,7 +68,7 @@ def _is_in(step: Step) -> bool:
 
 def _revive(step: Step, at: float, said: str, **about: Any) -> None:
     step.verdict = Verdict(transition="released")
-    step.update(status="running", error=None, quarantine=None, result=None, revived_at=at)
+    step.update(status="running", error=None, quarantine=None, result=None, ended_at=None, revived_at=at)
     _limit(step, step.job)
     step.note(said, at, **about)
 

@@ -157,6 +157,7 @@ class Job:
         parent: What has begun it; None: a client.
         depth: How many jobs are above it.
         children: Jobs it has begun that have not ended, by id.
+        ended_at: When it ended, UTC seconds.
         starts_at: UTC seconds before which it does not start; None: it was not delayed, or its time has come.
         priority: What the priorities of its tasks are raised by.
         max_transitions: States it may enter, where fewer than others.
@@ -196,6 +197,7 @@ class Job:
     parent: Parent | None = None
     depth: int = 0
     children: dict[str, Child] = field(default_factory=dict)
+    ended_at: float | None = None
     starts_at: float | None = None
     priority: float = 0.0
     max_transitions: int | None = None

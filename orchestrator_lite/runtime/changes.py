@@ -109,7 +109,7 @@ class Draft:
                 client=job.client.name,
                 blueprint=job.blueprint,
                 created_at=job.created_at,
-                ended_at=job.updated_at if job.is_final else None,
+                ended_at=_ended_at(job),
                 doc=to_document(job),
             ),
             events=[EventRow(0, job.id, at, to_json(event)) for step in self._steps for event in step.events],
@@ -156,6 +156,11 @@ class Draft:
                 cleared.add(name)
             due.update(step.set_timers)
         return due, cleared - due.keys()
+
+
+def _ended_at(job: Job) -> float | None:
+    """When a job ended; documents of earlier releases do not tell, but they tell when the job last changed."""
+    return job.updated_at if job.is_final and job.ended_at is None else job.ended_at
 
 
 def _queue_row(job: Job, queued: Queued) -> TaskRow:

@@ -276,3 +276,55 @@ def test_a_reader_that_goes_away_is_no_error_to_speak_of():
             assert done == (141, "")
 
     run(body())
+
+
+def test_submit_takes_delay_priority_limit_and_key():
+    async def body():
+        async with serving(greet()) as house:
+            words = ("--delay", "60", "--priority", "5", "--max-transitions", "7", "--idempotency-key", "order 17")
+            ids = [(await piped(house, "jobs", "submit", "greet", ADA, *words)).json["id"] for _ in range(2)]
+            assert ids[0] == ids[1]
+            job = await house.job(ids[0])
+            assert (job["status"], job["priority"], job["max_transitions"]) == ("pending", 5, 7)
+            other = await piped(house, "jobs", "submit", "greet", *words)
+            assert other.code != 0
+            assert ids[0] in other.said
+
+    run(body())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--delay", "-1"),
+        ("--delay", "soon"),
+        ("--priority", "high"),
+        ("--max-transitions", "101"),
+        ("--idempotency-key", " k"),
+        ("--idempotency-key", ""),
+    ],
+)
+def test_what_cannot_be_sent_is_a_mistake_in_the_command(words):
+    async def body():
+        async with serving(greet()) as house:
+            done = await piped(house, "jobs", "submit", "greet", ADA, *words)
+            assert done.code == 2
+            assert words[0] in done.err
+            assert (await piped(house, "jobs", "list")).json == []
+
+    run(body())
+
+
+def test_a_list_is_narrowed_by_several_statuses_and_by_time():
+    async def body():
+        async with serving(greet()) as house:
+            first, second = [await house.create("/jobs/greet") for _ in range(2)]
+            await house.cancel(first)
+            words = ("jobs", "list", "--status", "cancelled", "--status", "waiting_for_worker")
+            assert [job["id"] for job in (await piped(house, *words)).json] == [second, first]
+            assert (await piped(house, *words, "--created-before", "2020-01-01")).json == []
+            later = await piped(house, *words, "--created-after", "2020-01-01T10:00")
+            assert [job["id"] for job in later.json] == [second, first]
+            assert (await piped(house, *words, "--created-after", "yesterday")).code == 2
+
+    run(body())

@@ -129,7 +129,7 @@ def test_lists_are_tables():
             await worker.answer(await worker.task(), data={})
             await house.ended(job_id)
             jobs = (await shown(house, "jobs", "list")).out.splitlines()
-            assert jobs[0].split() == ["id", "blueprint", "status", "created"]
+            assert jobs[0].split() == ["id", "blueprint", "status", "created", "ended"]
             assert jobs[1].split()[:3] == [job_id, "greet", "finished"]
             workers = (await shown(house, "workers")).out.splitlines()
             assert workers[0].split() == ["id", "type", "status", "skills", "tasks", "last", "seen"]

@@ -43,8 +43,11 @@ def test_a_list_is_an_array_of_compact_jobs_newest_first():
             assert [job["id"] for job in jobs] == sorted([first, second], reverse=True)
             whole = await house.job(first)
             assert next(job for job in jobs if job["id"] == first) == {
-                key: whole[key] for key in ("id", "blueprint_name", "status", "created_at")
+                key: whole[key] for key in ("id", "blueprint_name", "status", "created_at", "ended_at")
             }
+            await house.cancel(second)
+            (ended,) = await listed(house, status="cancelled")
+            assert ended["created_at"] <= ended["ended_at"] == (await house.job(second))["ended_at"]
 
     run(body())
 
