@@ -100,7 +100,7 @@ class Orchestrator:
             AccessError: No credentials are set and `Settings(development=True)` was not given: it cannot know where
                 it is bound.
         """
-        self._site.access = Access(self.settings, loopback=None)
+        self._site.access = Access(self.settings, loopback=None, clock=self._clock)
         return _with_lifespan(self, self._front)
 
     @asynccontextmanager
@@ -120,7 +120,7 @@ class Orchestrator:
             StoreError: The store cannot be opened.
         """
         address = self.settings.host if host is None else host
-        access = Access(self.settings, loopback=is_loopback(address))
+        access = Access(self.settings, loopback=is_loopback(address), clock=self._clock)
         async with self._running(access) as core:
             wanted = self.settings.port if port is None else port
             async with listening(self._front, address, wanted, before_stop=core.let_go, grace=grace) as url:
@@ -132,7 +132,7 @@ class Orchestrator:
 
     async def __aenter__(self) -> Self:
         """Run in this process, without a socket."""
-        await self._start(Access(self.settings, loopback=True))
+        await self._start(Access(self.settings, loopback=True, clock=self._clock))
         return self
 
     async def __aexit__(
@@ -219,12 +219,19 @@ class Orchestrator:
             files=files_of(self.settings, self._store_url, self._clock),
         )
         await core.start()
+        try:
+            await access.open(self._store)
+        except BaseException:
+            await core.stop()
+            raise
         self._site.core, self._site.access = core, access
         return core
 
     async def _stop(self) -> None:
         core, self._site.core = self._site.core, None
         if core is not None:
+            if self._site.access is not None:
+                await self._site.access.close()
             await core.stop()
 
     def _opened(self, store: str | Store) -> Store:

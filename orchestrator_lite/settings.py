@@ -33,7 +33,18 @@ class Settings(BaseSettings):
         port: Port to listen on; 0 takes a free one.
         client_token: Token that clients must send; none, on loopback: development mode.
         worker_token: Token that workers must send; none, on loopback: development mode.
-        development: Development mode on (True), off (False), or by the rule: bound to loopback and no token set.
+        clients_file: `clients.toml` of the official configuration: clients with tokens, plans and quotas.
+        workers_file: `workers.toml` of the official configuration: workers with tokens of their own.
+        users: People who may sign in: argon2 hashes of their passwords by name (`orchestrator-lite hash-password`).
+        jwt_secret: What tokens of people are signed with, 32 characters or more; none: made at the first start and kept
+            in the store.
+        token_lifetime: Seconds a token of a person is good for.
+        rate_limit: Requests a minute of one client; 0: any number.
+        rate_limit_address: Requests a minute from one address without valid credentials; 0: any number.
+        rate_limit_workers: Requests a minute of one worker; 0: any number.
+        rate_limit_failures: Wrong tokens or passwords a minute from one address before more are refused; 0: any number.
+        rate_limit_loopback: Whether limits hold for clients on this machine too; so they do behind a proxy on it.
+        development: Development mode on (True), off (False), or by the rule: bound to loopback and no credentials set.
         max_body: Largest request body, bytes.
         files: Where the files of jobs lie: a folder, `s3://bucket/prefix`, or `off` for none; not set:
             `<database>.files` beside an SQLite database, a temporary folder else.
@@ -63,6 +74,16 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     client_token: SecretStr | None = None
     worker_token: SecretStr | None = None
+    clients_file: Path | None = None
+    workers_file: Path | None = None
+    users: dict[str, SecretStr] = Field(default_factory=dict)
+    jwt_secret: SecretStr | None = Field(default=None, min_length=32)
+    token_lifetime: float = Field(default=3600.0, ge=1)
+    rate_limit: int = Field(default=6000, ge=0)
+    rate_limit_address: int = Field(default=60, ge=0)
+    rate_limit_workers: int = Field(default=0, ge=0)
+    rate_limit_failures: int = Field(default=10, ge=0)
+    rate_limit_loopback: bool = False
     development: bool | None = None
     max_body: int = Field(default=16 * 1024 * 1024, gt=0)
     files: Path | str | None = None

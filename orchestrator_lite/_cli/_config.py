@@ -25,7 +25,7 @@ def config_lines(given: Mapping[str, object]) -> Iterator[str]:
     values = settings.model_dump(mode="json")
     for name, field in Settings.model_fields.items():
         value = values[name]
-        hidden = is_secret(field) and value is not None
+        hidden = is_secret(field) and value not in (None, {})
         text = name if value is None else f"{name} = {_toml(MASKED if hidden else value)}"
         off = "# " if hidden or name == ITSELF or value is None else ""
         yield f"{off}{text}  # {_source(name, settings, given)}"

@@ -80,6 +80,15 @@ def demo(
     raise typer.Exit(run_demo(files or []))
 
 
+@app.command("hash-password")
+def hash_password() -> None:
+    """Ask for a password, or read it from a pipe, and print its argon2 hash for the setting `users`."""
+    from orchestrator_lite._cli._password import asked_password
+    from orchestrator_lite.access import hash_password as hashed
+
+    typer.echo(hashed(asked_password()))
+
+
 def main() -> None:
     """Run the command line; what goes wrong is one line and exit code 2."""
     try:

@@ -24,7 +24,9 @@ async def serve_files(files: list[str], settings: Settings) -> None:
     async with orchestrator.listening():
         log.info("orchestrator-lite listening on %s", orchestrator.url)
         if orchestrator.is_development:
-            log.info("development mode: client token dev-client-token, worker token dev-worker-token")
+            log.info(
+                "development mode: client token dev-client-token, worker token dev-worker-token, user dev, password dev"
+            )
         await stop.wait()
         log.info("stopping")
 

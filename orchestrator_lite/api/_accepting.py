@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import Field
 from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.headers import IDEMPOTENCY_KEY
 from orchestrator_lite.api._http import ApiError, checked, core_of
+from orchestrator_lite.api._quota import counted
 from orchestrator_lite.blueprint import Blueprint
 from orchestrator_lite.engine._ending import MAX_TRANSITIONS
 from orchestrator_lite.engine.json_values import copied
@@ -92,15 +94,17 @@ async def accept(request: Request, blueprint: Blueprint, body: dict[str, Any], k
         key: Its idempotency key: what was accepted with the same one in the last 24 hours is this job.
 
     Raises:
-        ApiError: 400 naming what is wrong with the body; 409 where the key was used with another one.
+        ApiError: 400 naming what is wrong with the body; 409 where the key was used with another one; 429: the client's
+            quota is used up.
         NotJSONError: The data holds what JSON cannot.
         StoreError: The job could not be stored; there is none.
     """
     fields = _fields(body)
     client: Client = request.scope["client_identity"]
     named = None if key is None else Key(f"{client.name}\n{blueprint.name}", key, _digest(fields))
+    body = {**fields, "tracing_context": _tracing(request)}
     try:
-        return await core_of(request).submit(blueprint, client, {**fields, "tracing_context": _tracing(request)}, named)
+        return await core_of(request).submit(blueprint, client, body, named, counting=partial(counted, request))
     except KeyReusedError as error:
         raise ApiError(409, str(error)) from error
 

@@ -8,7 +8,20 @@ from fastapi import FastAPI
 from starlette.routing import Match
 
 from avtomatika_client._version import __version__
-from orchestrator_lite.api import approval, calls, creation, files, jobs, public, quarantine, skills, watching, workers
+from orchestrator_lite.api import (
+    admin,
+    approval,
+    calls,
+    creation,
+    files,
+    jobs,
+    public,
+    quarantine,
+    sign_in,
+    skills,
+    watching,
+    workers,
+)
 from orchestrator_lite.api._front import App, Front
 from orchestrator_lite.api._http import install_errors
 from orchestrator_lite.api._site import Site
@@ -30,8 +43,8 @@ def application() -> FastAPI:
     app.router.routes.extend([*creation.creation.routes, *workers.router.routes, *quarantine.router.routes])
     app.router.routes.extend([*jobs.router.routes, *approval.router.routes, *watching.router.routes])
     app.router.routes.extend([*creation.router.routes, *public.router.routes, *files.router.routes])
-    app.router.routes.extend([*calls.router.routes, *skills.router.routes])
-    app.router.routes.extend(creation.last.routes)
+    app.router.routes.extend([*calls.router.routes, *skills.router.routes, *admin.router.routes])
+    app.router.routes.extend([*sign_in.router.routes, *creation.last.routes])
     app.router.add_websocket_route("/_worker/ws/{worker_id}", channel)
     app.router.add_websocket_route("/_worker/ws", channel)
     install_errors(app)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final, TypeAlias
 
 from pydantic_core import to_json
 
-from orchestrator_lite.access import Refused
+from orchestrator_lite.access import Access, Refused, Standing, check_origin
 from orchestrator_lite.api._site import BOUND, KEY, ROOT, Bound, Site
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -18,15 +19,30 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _JSON = (b"content-type", b"application/json")
 
+CLIENT: Final = "client_identity"
+"""Where a connection's scope holds the client it is of."""
+
+BADGE: Final = "worker_badge"
+"""Where it holds what the worker's token is good for."""
+
+QUOTA: Final = "orchestrator_lite.quota"
+"""Where it holds what the answer says of the client's quota."""
+
+SIGNING_IN: Final = frozenset({"/api/auth/token", "/api/v1/auth/token"})
+"""What people have no credentials for yet."""
+
+_NAMED = re.compile(r"/_worker/(?:workers/(?!register$)|ws/)([^/]+)")
+"""The worker in a path; it goes before the one in a header, as officially."""
+
 
 class TooLarge(Exception):
     """The body is larger than the server takes."""
 
 
 class Front:
-    """One server's door to the application: checks origin and token, and stops bodies that grow too large.
+    """One server's door to the application: checks origin, credentials, limits, and stops bodies that grow too large.
 
-    Leaves the server in the connection's scope, and the client's identity in `scope["client_identity"]`.
+    Leaves the server in the connection's scope, and who it is of: the client, or the badge of a worker.
     """
 
     def __init__(self, app: App, site: Site) -> None:
@@ -43,26 +59,46 @@ class Front:
         scope[ROOT] = root
         scope[KEY] = self._site
         try:
-            self._let_in(scope)
+            standing = await self._let_in(scope)
         except Refused as refused:
-            await _refuse(scope, receive, send, refused.status, str(refused))
+            await _refuse(scope, receive, send, refused)
             return
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
         scope[BOUND] = bound = Bound(self._site.settings.max_body)
-        await self._app(scope, _bounded(receive, bound), send)
+        told = send if standing is None else _telling(scope, standing, send)
+        await self._app(scope, _bounded(receive, bound), told)
 
-    def _let_in(self, scope: Scope) -> None:
+    async def _let_in(self, scope: Scope) -> Standing | None:
         access = self._site.access
         if access is None or self._site.core is None:
             raise Refused(503, "The server is not running")
-        access.origin(scope["headers"])
+        if access.development:
+            check_origin(scope["headers"])
         path: str = scope["path"]
-        if path.startswith("/api/") or path == "/api":
-            scope["client_identity"] = access.client(_header(scope, b"x-client-token"))
-        elif path.startswith("/_worker/"):
-            access.worker(_header(scope, b"x-worker-token"))
+        if path.startswith("/_worker/"):
+            scope[BADGE] = await _worker(access, scope, path)
+            return None
+        if path.startswith("/_files/"):  # the signature of the URL is the credential
+            return None
+        if path in SIGNING_IN or not (path.startswith("/api/") or path == "/api"):
+            return await access.limits.stranger(address_of(scope))
+        scope[CLIENT], standing = await access.client(_header(scope, b"x-client-token"), address_of(scope))
+        return standing
+
+
+async def _worker(access: Access, scope: Scope, path: str) -> Any:
+    named = _NAMED.match(path)
+    header = None if named is not None else _header(scope, b"x-worker-id")
+    worker_id = named[1] if named is not None else None if header is None else header.decode("latin-1")
+    return await access.worker(_header(scope, b"x-worker-token"), address_of(scope), worker_id)
+
+
+def address_of(scope: Mapping[str, Any]) -> str | None:
+    """Where a connection comes from; None: from this machine, over a socket of its files."""
+    client = scope.get("client")
+    return None if client is None else client[0]
 
 
 def _at_root(scope: Scope) -> Scope:
@@ -97,15 +133,41 @@ def _bounded(receive: Receive, bound: Bound) -> Receive:
     return bounded
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, message: str) -> None:
-    body = to_json({"error": message})
+def _telling(scope: Scope, standing: Standing, send: Send) -> Send:
+    """Say in the answer how its receiver stands with rate limit and quota."""
+
+    async def telling(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            quota = scope.get(QUOTA)
+            lines = standing.lines if quota is None else [*standing.lines, *_encoded(quota)]
+            message["headers"] = [*message.get("headers", ()), *lines]
+        await send(message)
+
+    return telling
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, refused: Refused) -> None:
+    body = to_json(refusal_body(scope["path"], refused.status, str(refused)))
     kind = "http.response"
     if scope["type"] == "websocket":
         await receive()
         if "websocket.http.response" not in scope.get("extensions", {}):
-            await send({"type": "websocket.close", "code": 1008, "reason": message})
+            await send({"type": "websocket.close", "code": 1008, "reason": str(refused)})
             return
         kind = "websocket.http.response"
     length = (b"content-length", str(len(body)).encode())
-    await send({"type": f"{kind}.start", "status": status, "headers": [_JSON, length]})
+    headers = [_JSON, length, *_encoded(refused.headers)]
+    await send({"type": f"{kind}.start", "status": refused.status, "headers": headers})
     await send({"type": f"{kind}.body", "body": body})
+
+
+def refusal_body(path: str, status: int, message: str) -> dict[str, Any]:
+    """The body of a refusal: the seeds' envelope, and that of seed 004 where people sign in."""
+    if path not in SIGNING_IN:
+        return {"error": message}
+    code = "rate_limited" if status == 429 else "unavailable" if status == 503 else "forbidden"
+    return {"error": {"code": code, "message": message, "details": {}}}

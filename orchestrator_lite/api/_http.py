@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from orchestrator_lite.access import Refused
 from orchestrator_lite.api._front import TooLarge
 from orchestrator_lite.api._site import site_of
 from orchestrator_lite.engine.json_values import NotJSONError
@@ -145,6 +146,7 @@ def install_errors(app: FastAPI) -> None:
     """Give every error its answer; no traceback reaches a user."""
     answers: dict[type[Exception], Callable[[Any], Response]] = {
         ApiError: lambda error: _error(error.status, str(error), error.headers),
+        Refused: lambda error: _error(error.status, str(error), error.headers),
         TooLarge: lambda _: _error(413, "Request body is too large"),
         SupersededError: lambda error: _error(409, str(error)),
         NotJSONError: lambda error: _error(400, str(error)),

@@ -14,8 +14,9 @@ from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.jobs import ApprovalReceived
 from orchestrator_lite.access import Refused
 from orchestrator_lite.api._document import errors, json_body, query
+from orchestrator_lite.api._front import address_of
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, checked, core_of, read_object, settings_of
-from orchestrator_lite.api._site import site_of
+from orchestrator_lite.api._identity import access_of
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.state import Job
 
@@ -34,7 +35,7 @@ class ApprovalBody(Received):
 
 @router.post(
     "/_public/webhooks/approval/{job_id}",
-    responses={200: {"model": ApprovalReceived}, **errors(400, 401, 404, 409, 413)},
+    responses={200: {"model": ApprovalReceived}, **errors(400, 401, 404, 409, 413, 429)},
     openapi_extra=json_body(ApprovalBody, parameters=[query("token", {"type": "string"}, "As `token` in the body.")]),
 )
 async def approve(request: Request) -> Response:
@@ -52,7 +53,7 @@ async def approve(request: Request) -> Response:
     if live is None:
         raise ApiError(404, "Job not found")
     if settings_of(request).approval_tokens:
-        _authorised(request, live.job, read.token or request.query_params.get("token"))
+        await _authorised(request, live.job, read.token or request.query_params.get("token"))
     applied = await core.decide(job_id, read.decision, copied(read.metadata, "metadata"))
     if applied is None or applied.verdict is None:
         raise ApiError(404, "Job not found")
@@ -61,23 +62,27 @@ async def approve(request: Request) -> Response:
     return answer({"status": "approval_received", "job_id": job_id})
 
 
-def _authorised(request: Request, job: Job, token: str | None) -> None:
-    """Let in the bearer of the job's own token, and the client it belongs to."""
-    if _is_owner(request, job):
+async def _authorised(request: Request, job: Job, token: str | None) -> None:
+    """Let in the bearer of the job's own token, and the client it belongs to; wrong tokens are slowed."""
+    if await _is_owner(request, job):
         return
     if token is None:
         raise ApiError(401, "Approval token or client authentication required")
     if job.approval is None:
         raise ApiError(409, "Job is not in a state that can be approved")
     if not hmac.compare_digest(token.encode("utf-8", "replace"), job.approval.token.encode()):
+        await access_of(request).limits.failed(address_of(request.scope))
         raise ApiError(401, "Unauthorized: Invalid approval token")
 
 
-def _is_owner(request: Request, job: Job) -> bool:
-    access, sent = site_of(request.scope).access, request.headers.get(headers.CLIENT_TOKEN)
-    if access is None or sent is None:
+async def _is_owner(request: Request, job: Job) -> bool:
+    sent = request.headers.get(headers.CLIENT_TOKEN)
+    if sent is None:
         return False
     try:
-        return access.client(sent.encode("latin-1", "replace")).name == job.client.name
-    except Refused:
+        client, _ = await access_of(request).client(sent.encode("latin-1", "replace"), address_of(request.scope))
+    except Refused as refused:
+        if refused.status == 429:
+            raise
         return False
+    return client.name == job.client.name

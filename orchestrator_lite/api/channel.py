@@ -9,7 +9,9 @@ from pydantic_core import from_json
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from avtomatika_client.protocol import headers
+from orchestrator_lite.access import Access
 from orchestrator_lite.api._http import core_of
+from orchestrator_lite.api._identity import access_of, owner_of
 from orchestrator_lite.runtime.core import Core
 from orchestrator_lite.runtime.workers import SupersededError, Worker
 
@@ -22,12 +24,13 @@ UNNAMED = "unnamed "
 
 
 async def channel(socket: WebSocket) -> None:
-    """Serve `/_worker/ws/{worker_id}` and `/_worker/ws`, where the header X-Worker-ID names the worker.
+    """Serve `/_worker/ws/{worker_id}` and `/_worker/ws`, where header X-Worker-ID or its own token names the worker.
 
-    Official workers before 1.0b20 name themselves nowhere: such a socket is known by itself alone.
+    Official workers before 1.0b20 name themselves nowhere: with the token of all they are known by their socket.
     """
     core = core_of(socket)
-    worker_id = socket.path_params.get("worker_id") or socket.headers.get(headers.WORKER_ID) or f"{UNNAMED}{id(socket)}"
+    named = socket.path_params.get("worker_id") or socket.headers.get(headers.WORKER_ID) or owner_of(socket)
+    worker_id = named or f"{UNNAMED}{id(socket)}"
     await socket.accept()
     try:
         core.desk.workers.check(worker_id, socket.headers.get(headers.INCARNATION))
@@ -37,14 +40,14 @@ async def channel(socket: WebSocket) -> None:
     await core.channels.opened(worker_id, socket)
     try:
         while True:
-            _take(core, worker_id, await socket.receive_text())
+            _take(core, access_of(socket), worker_id, await socket.receive_text())
     except (WebSocketDisconnect, RuntimeError, KeyError):
         return  # closed by either side; a binary frame is not of this protocol
     finally:
         core.channels.closed(worker_id, socket)
 
 
-def _take(core: Core, worker_id: str, text: str) -> None:
+def _take(core: Core, access: Access, worker_id: str, text: str) -> None:
     """One frame; what cannot be read is passed over, as officially."""
     try:
         frame = from_json(text)
@@ -53,7 +56,7 @@ def _take(core: Core, worker_id: str, text: str) -> None:
         return
     if not isinstance(frame, dict):
         return
-    worker = _speaker(core, worker_id, frame)
+    worker = _speaker(core, access, worker_id, frame)
     if worker is None:
         return
     kind = frame.get("event") or frame.get("type") or frame.get("event_type")
@@ -63,13 +66,17 @@ def _take(core: Core, worker_id: str, text: str) -> None:
         _progress(core, worker, frame)
 
 
-def _speaker(core: Core, worker_id: str, frame: dict[str, Any]) -> Worker | None:
-    """The worker a frame is from: the socket's, or behind an unnamed one the holder of the task it speaks of."""
+def _speaker(core: Core, access: Access, worker_id: str, frame: dict[str, Any]) -> Worker | None:
+    """The worker a frame is from: the socket's, or behind an unnamed one the holder of the task it speaks of.
+
+    A holder with a token of its own would have named itself by it.
+    """
     lease = core.desk.leases.get(str(frame.get("task_id")))
     named = core.desk.workers.get(worker_id)
     if named is not None or lease is None or not worker_id.startswith(UNNAMED):
         return named
-    return core.desk.workers.get(lease.row.worker_id or "")
+    holder = lease.row.worker_id or ""
+    return None if holder in access.workers.individual else core.desk.workers.get(holder)
 
 
 def _progress(core: Core, worker: Worker, frame: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ from orchestrator_lite.api._http import (
     settings_of,
     until_gone,
 )
+from orchestrator_lite.api._identity import badge_of, owner_of, speaks_for
 from orchestrator_lite.api.public import features_of
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.step import Verdict
@@ -43,6 +44,7 @@ LARGEST_BATCH = 64
 """Tasks one poll takes at most."""
 
 _WORKER_ID = re.compile(WORKER_ID_PATTERN)
+_ANOTHERS = Verdict(reason="worker_mismatch", message="Forbidden: This task is assigned to a different worker.")
 
 
 @router.get("/_worker/workers/{worker_id}/tasks/next", responses={200: {"model": Task}, 204: {}})
@@ -72,8 +74,11 @@ async def result(request: Request) -> Response:
         read = read.flattened()
     except ValidationError as error:
         raise refusal(error) from error
-    worker_id = _valid(read.worker_id or request.headers.get(headers.WORKER_ID) or "unknown")
+    worker_id = _valid(read.worker_id or request.headers.get(headers.WORKER_ID) or owner_of(request) or "unknown")
+    _own(request, worker_id)
     _caller(request, worker_id, incarnation=read.incarnation)
+    if _is_of_another(request, read.task_id):
+        return answer(_verdict(_ANOTHERS))
     verdict = await core_of(request).desk.result(worker_id, read)
     return answer(_verdict(verdict))
 
@@ -99,6 +104,7 @@ async def heartbeat(request: Request) -> Response:
 async def register(request: Request) -> Response:
     """Register a worker; a new incarnation of it replaces the old one."""
     registration = checked(Registration, copied(await read_object(request)))
+    speaks_for(request, registration.worker_id)
     await core_of(request).desk.register(registration)
     settings = settings_of(request)
     return answer(
@@ -123,6 +129,7 @@ def _valid(worker_id: str) -> str:
 
 def _caller(request: Request, worker_id: str, *, incarnation: str | None = None) -> Worker | None:
     """The registered worker that speaks, its acknowledgements taken; a superseded start of it is refused."""
+    speaks_for(request, worker_id)
     desk = core_of(request).desk
     desk.workers.check(worker_id, incarnation or request.headers.get(headers.INCARNATION))
     worker = desk.workers.get(worker_id)
@@ -138,11 +145,31 @@ def speaking(request: Request) -> str:
     Raises:
         ApiError: 401 when it does not say who it is, 400 when it says nonsense.
     """
-    worker_id = request.headers.get(headers.WORKER_ID)
+    worker_id = request.headers.get(headers.WORKER_ID) or owner_of(request)
     if worker_id is None:
         raise ApiError(401, "Missing X-Worker-Id header")
     _caller(request, _valid(worker_id))
     return worker_id
+
+
+def _own(request: Request, worker_id: str) -> None:
+    """With a token of its own a worker delivers its own results only (`spec/avtomatika.md` §6.4)."""
+    badge = badge_of(request)
+    if badge is not None and worker_id not in badge:
+        owner = request.headers.get(headers.WORKER_ID) or min(badge)
+        raise ApiError(
+            403,
+            f"Forbidden: Authenticated worker '{owner}' cannot submit results for another worker '{worker_id}'.",
+        )
+
+
+def _is_of_another(request: Request, task_id: str) -> bool:
+    """Whether somebody else holds a task, as far as the sender has proved who it is."""
+    badge = badge_of(request)
+    if badge is None:
+        return False
+    lease = core_of(request).desk.leases.get(task_id)
+    return lease is not None and lease.row.worker_id not in badge
 
 
 def _unregistered(request: Request) -> Worker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from avtomatika_client.protocol.clock import Clock
@@ -61,6 +62,13 @@ class Channels:
             self.closed(worker_id, socket)
             return False
         return True
+
+    async def part(self, worker_ids: Iterable[str], reason: str) -> None:
+        """Close the sockets of some workers with 1008; they may come back."""
+        for worker_id in worker_ids:
+            socket = self._open.pop(worker_id, None)
+            if socket is not None:
+                await self._close(socket, 1008, reason)
 
     async def close(self) -> None:
         """Close every socket: the server stops."""

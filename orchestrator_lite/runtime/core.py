@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
@@ -136,7 +136,15 @@ class Core:
         self._dispatcher.close()
         self._watchers.close()
 
-    async def submit(self, blueprint: Blueprint, client: Client, body: dict[str, Any], key: Key | None = None) -> str:
+    async def submit(
+        self,
+        blueprint: Blueprint,
+        client: Client,
+        body: dict[str, Any],
+        key: Key | None = None,
+        *,
+        counting: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> str:
         """Accept a job, once for all submissions with the same key; it is stored when this returns its id.
 
         Args:
@@ -144,18 +152,18 @@ class Core:
             client: As for `create`.
             body: As for `create`.
             key: What the submission is known by.
+            counting: Around the creation, if there is one.
 
         Raises:
             KeyReusedError: The key was used for another request.
             StoreUnavailable: It could not be stored.
         """
-        if key is None:
-            return (await self.create(blueprint, client, body)).id
 
         async def create() -> str:
-            return (await self.create(blueprint, client, body, key)).id
+            with counting():
+                return (await self.create(blueprint, client, body, key)).id
 
-        return await self._keys.once(key, create)
+        return await create() if key is None else await self._keys.once(key, create)
 
     async def create(self, blueprint: Blueprint, client: Client, body: dict[str, Any], key: Key | None = None) -> Job:
         """Accept a job; it is stored when this returns.

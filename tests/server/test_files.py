@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
-from orchestrator_lite.engine.state import Client
 from tests._support.house import House, serving, until
 from tests.conftest import run
 from tests.server.flows import greet
@@ -244,18 +242,18 @@ EVERY_ROUTE: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
-def test_a_job_that_is_unknown_or_anothers_has_no_files(method, path):
+def test_a_job_that_is_unknown_or_anothers_has_no_files(tmp_path, method, path):
     async def body():
-        async with serving(greet(), client_token=SecretStr("c"), worker_token=SecretStr("w")) as house:
+        (tmp_path / "clients.toml").write_text("[another]\ntoken = 'token-of-another-client'\n")
+        settings = {"client_token": "c", "worker_token": "w", "clients_file": tmp_path / "clients.toml"}
+        async with serving(greet(), **settings) as house:
             job_id = await held(house)
             await put(house, job_id, "a")
             for unknown in ("none", "..", "%2e%2e"):
                 reply = await house.api(method, f"/jobs/{unknown}/files{path}")
                 assert reply.status_code in {404, 405}, (unknown, reply.text)
-            access = house.lite._site.access
-            assert access is not None
-            access.client = lambda _: Client(name="another")  # type: ignore[method-assign]
-            reply = await house.api(method, f"/jobs/{job_id}/files{path}")
+            another = {"X-Client-Token": "token-of-another-client"}
+            reply = await house.http.request(method, f"/api/v1/jobs/{job_id}/files{path}", headers=another)
             assert (reply.status_code, reply.json()) == (404, {"error": "Job not found"})
             assert (await house.http.request(method, f"/_worker/jobs/{job_id}/files")).status_code in {401, 405}
 

@@ -98,7 +98,7 @@ def test_it_starts_says_where_and_with_which_tokens_and_serves(flow):
     log = "".join(lines)
     assert url.startswith("http://127.0.0.1:")
     assert "dev-client-token" in log
-    assert "dev-worker-token" in log
+    assert "dev-worker-token, user dev, password dev" in log
     assert log.count("\n") < 6, "one line each for the address, the tokens, the stop"
     assert "Traceback" not in log
 

@@ -1,0 +1,3 @@
+"""Credentials, limits and quotas by themselves."""
+
+from __future__ import annotations
