@@ -16,6 +16,7 @@ from orchestrator_lite.api._app import collides, front_of
 from orchestrator_lite.api._front import App
 from orchestrator_lite.api._site import Site
 from orchestrator_lite.blueprint import Blueprint
+from orchestrator_lite.egress.guard import Egress
 from orchestrator_lite.files._chosen import files_of
 from orchestrator_lite.runtime.blueprints import Blueprints
 from orchestrator_lite.runtime.core import Core
@@ -67,6 +68,7 @@ class Orchestrator:
         self._store_url = self.settings.store if store is None else store
         self._store = self._opened(self._store_url)
         self._look_again = LATEST
+        self._egress = Egress(self.settings.egress_allow, clock=clock)
         self.guests: dict[InsideClient | InsideWorkers, None] = {}
         """The clients and workers inside this process just now, in the order they came."""
         self._url: str | None = None
@@ -217,6 +219,8 @@ class Orchestrator:
             handler_limit=self.settings.handler_time_limit,
             look_again=self._look_again,
             files=files_of(self.settings, self._store_url, self._clock),
+            egress=self._egress,
+            secret_of=self._webhook_secret,
         )
         await core.start()
         try:
@@ -233,6 +237,10 @@ class Orchestrator:
             if self._site.access is not None:
                 await self._site.access.close()
             await core.stop()
+
+    def _webhook_secret(self, client: str) -> str | None:  # noqa: ARG002 - clients will have their own
+        secret = self.settings.webhook_secret
+        return None if secret is None else secret.get_secret_value()
 
     def _opened(self, store: str | Store) -> Store:
         if isinstance(store, str):

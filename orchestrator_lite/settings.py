@@ -10,7 +10,10 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from avtomatika_client.protocol.webhooks import key_of
 from orchestrator_lite._settings_file import ITSELF, settings_in
+from orchestrator_lite.egress.allowed import Allowed
+from orchestrator_lite.egress.errors import EgressAllowError
 
 FILES_OFF = "off"
 S3 = "s3://"
@@ -60,6 +63,8 @@ class Settings(BaseSettings):
         handler_time_limit: Seconds a blueprint's handler may take.
         poll_hold: Seconds a worker's poll is held.
         heartbeat_interval: Seconds between heartbeats that our workers are asked for.
+        egress_allow: Hosts, `HOST` or `HOST:PORT`, that webhooks may reach though the guard would refuse them.
+        webhook_secret: What webhooks are signed with, for clients without a secret of their own; none: nothing.
         approval_tokens: Whether a decision needs its job's token, which counts once; off: anonymous, as officially.
     """
 
@@ -98,6 +103,8 @@ class Settings(BaseSettings):
     handler_time_limit: float = Field(default=30.0, gt=0)
     poll_hold: float = Field(default=30.0, gt=0, le=300)
     heartbeat_interval: float = Field(default=5.0, gt=0)
+    egress_allow: list[str] = []
+    webhook_secret: SecretStr | None = None
     approval_tokens: bool = False
 
     @field_validator("files")
@@ -118,6 +125,22 @@ class Settings(BaseSettings):
         if kind is dict or value.lstrip().startswith("["):
             return json.loads(value)
         return [part for text in value.split(",") if (part := text.strip())]
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _hosts(cls, value: list[str]) -> list[str]:
+        try:
+            Allowed(value)
+        except EgressAllowError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _usable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            key_of(value.get_secret_value())
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -5,13 +5,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncIterator
 
-from orchestrator_lite.egress.targets import EgressError
+from orchestrator_lite.egress.errors import EgressError, TooMuchError
 
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-
-
-class TooMuchError(EgressError):
-    """The answer is larger than it may be."""
 
 
 async def body_of(pieces: AsyncIterator[bytes], encoding: str, *, most: int, most_unfolded: int) -> bytes:

@@ -10,14 +10,11 @@ from typing import Final
 
 import httpx
 
-from orchestrator_lite.egress.targets import EgressError, Target, bracketed
+from orchestrator_lite.egress.errors import EgressError, NotConnectedError
+from orchestrator_lite.egress.targets import Target, bracketed
 
-CONNECT: Final = 5.0
+CONNECT: Final = 3.0
 """Seconds one address has to answer before the next one of the same name is tried."""
-
-
-class NotConnectedError(EgressError):
-    """Nothing has been sent: there is no connection."""
 
 
 @asynccontextmanager
@@ -43,17 +40,8 @@ async def exchange(
     secure = target.scheme == "https"
     # A transport for one call: nothing is kept that could lead to another address than the one judged.
     transport = httpx.AsyncHTTPTransport(verify=_tls() if secure else _plain(), trust_env=False)
-    request = httpx.Request(
-        method,
-        f"{target.scheme}://{bracketed(address)}:{target.port}{target.path}",
-        headers={**headers, "host": target.authority},
-        content=content,
-        extensions={
-            "timeout": {"connect": CONNECT, "read": None, "write": None, "pool": None},
-            **({"sni_hostname": target.host} if secure else {}),
-        },
-    )
     try:
+        request = _request(target, address, method, headers, content)
         async with transport:
             response = await transport.handle_async_request(request)
             try:
@@ -64,6 +52,23 @@ async def exchange(
         raise NotConnectedError(_why(error)) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise EgressError(_why(error)) from error
+
+
+def _request(target: Target, address: str, method: str, headers: Mapping[str, str], content: bytes) -> httpx.Request:
+    """The request to an address: its URL names that, its header Host and the name in TLS are the target's."""
+    try:
+        return httpx.Request(
+            method,
+            f"{target.scheme}://{bracketed(address)}:{target.port}{target.path}",
+            headers={**headers, "host": target.authority},
+            content=content,
+            extensions={
+                "timeout": {"connect": CONNECT, "read": None, "write": None, "pool": None},
+                **({"sni_hostname": target.host} if target.scheme == "https" else {}),
+            },
+        )
+    except ValueError as error:
+        raise EgressError("the request cannot be written") from error
 
 
 async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:

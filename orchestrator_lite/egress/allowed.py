@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from avtomatika_client.protocol.errors import AvtomatikaError
-from orchestrator_lite.egress.targets import EgressRefused, Target, host_of
-
-
-class EgressAllowError(AvtomatikaError):
-    """An entry of `egress_allow` is no HOST[:PORT]."""
+from orchestrator_lite.egress.errors import EgressAllowError, EgressRefused
+from orchestrator_lite.egress.targets import Target, host_of
 
 
 class Allowed:

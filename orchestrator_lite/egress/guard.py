@@ -7,20 +7,29 @@ through this door, without credentials where another origin begins. Time, bytes 
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Final
+from importlib import import_module
+from typing import Final, TypeAlias
 from urllib.parse import urljoin
 
 from avtomatika_client._version import __version__
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
-from orchestrator_lite.egress import _wire
 from orchestrator_lite.egress._reading import body_of
 from orchestrator_lite.egress._resolver import Resolver, system_resolver
 from orchestrator_lite.egress.addresses import objection
 from orchestrator_lite.egress.allowed import Allowed
-from orchestrator_lite.egress.targets import EgressError, EgressRefused, Target, target_of
+from orchestrator_lite.egress.errors import EgressError, EgressRefused, EgressTimeout, NotConnectedError
+from orchestrator_lite.egress.targets import Target, target_of
+
+Exchange: TypeAlias = Callable[
+    [Target, str, str, Mapping[str, str], bytes],
+    AbstractAsyncContextManager[tuple[int, Mapping[str, str], AsyncIterator[bytes]]],
+]
+"""`_wire.exchange`."""
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +40,6 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 _HARMLESS: Final = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
 """Headers that go along to another origin; every other one may be a credential."""
-
-
-class EgressTimeout(EgressError):
-    """The time for the call was up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,7 @@ class Egress:
         self._allowed = Allowed(allow)
         self._clock = clock
         self._resolve = resolver or system_resolver(clock)
+        self._exchange: Exchange | None = None
         self.counted = Counted()
 
     def check(self, url: str) -> None:
@@ -149,7 +155,7 @@ class Egress:
         for address in (await self._judged(target))[:TRIED]:
             try:
                 return await self._asked(call, target, address)
-            except _wire.NotConnectedError as error:
+            except NotConnectedError as error:
                 failure = error
         raise failure
 
@@ -160,8 +166,15 @@ class Egress:
             "accept-encoding": "gzip, deflate" if call.most else "identity",
             **call.headers,
         }
-        async with _wire.exchange(target, address, call.method, headers, call.content) as (status, said, pieces):
+        exchange = self._exchange or await self._loaded()
+        async with exchange(target, address, call.method, headers, call.content) as (status, said, pieces):
             return Answer(status, said, await self._read(call, said, pieces))
+
+    async def _loaded(self) -> Exchange:
+        """The HTTP library, loaded when it is first needed and then beside the loop: it takes a tenth of a second."""
+        module = "orchestrator_lite.egress._wire"
+        self._exchange = (await asyncio.get_running_loop().run_in_executor(None, import_module, module)).exchange
+        return self._exchange
 
     async def _read(self, call: Call, said: Mapping[str, str], pieces: AsyncIterator[bytes]) -> bytes:
         if not call.most:
@@ -188,7 +201,7 @@ class Egress:
 
 def _refused(target: Target, why: str) -> EgressRefused:
     """Names the host, which has been reduced to harmless letters, and the setting that opens it; never the path."""
-    return EgressRefused(f"{target.authority} is not open to this server: {why}; egress_allow opens a host")
+    return EgressRefused(f"{target.authority} is not open to this server: {why}; the setting egress_allow opens it")
 
 
 def _redirected(call: Call, target: Target, answer: Answer) -> Call:

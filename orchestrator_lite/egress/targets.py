@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import idna
 
-from avtomatika_client.protocol.errors import AvtomatikaError
+from orchestrator_lite.egress.errors import EgressRefused
 
 PORTS: Final = {"http": 80, "https": 443}
 
@@ -26,14 +26,6 @@ _NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(
 
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 """A last label that makes old readers take a name for an IPv4 address."""
-
-
-class EgressError(AvtomatikaError):
-    """An outgoing call that did not succeed."""
-
-
-class EgressRefused(EgressError):
-    """The guard lets nothing go there; trying again does not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +116,7 @@ def _split(url: str) -> SplitResult:
     if _FORBIDDEN.search(url):
         raise EgressRefused("the URL must not hold spaces, control characters or backslashes")
     try:
+        url.encode()
         return urlsplit(url)
     except ValueError as error:
         raise EgressRefused("the URL cannot be read") from error

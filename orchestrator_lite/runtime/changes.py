@@ -16,7 +16,8 @@ from orchestrator_lite.engine.state import Job, to_document
 from orchestrator_lite.engine.step import Born, Queued, Step, Taken, Verdict
 from orchestrator_lite.runtime.handling import Outcome
 from orchestrator_lite.runtime.jobs import Live
-from orchestrator_lite.store import Change, Checkpoint, EventRow, JobRow, Keyed, TaskRef, TaskRow, Timer
+from orchestrator_lite.store import Change, Checkpoint, EventRow, JobRow, Keyed, Outgoing, TaskRef, TaskRow, Timer
+from orchestrator_lite.webhooks.notices import notice
 
 
 class Draft:
@@ -127,7 +128,15 @@ class Draft:
                 for task_id, doc in (step.checkpoint for step in self._steps if step.checkpoint is not None)
             ],
             drop_checkpoints=[task_id for step in self._steps for task_id in step.drop_checkpoints],
+            outgoing=() if job.webhook_url is None else self._outgoing(at),
         )
+
+    def _outgoing(self, at: float) -> list[Outgoing]:
+        """What the webhook of a job that has ended in these folds is told."""
+        if not self.job.is_final or not any(_ends(step) for step in self._steps):
+            return []
+        message = notice(self.job, self.base.version + 1, at)
+        return [] if message is None else [message]
 
     def live(self, change: Change) -> Live:
         """The job as it is once `change` is committed."""
@@ -161,6 +170,10 @@ class Draft:
 def _ended_at(job: Job) -> float | None:
     """When a job ended; documents of earlier releases do not tell, but they tell when the job last changed."""
     return job.updated_at if job.is_final and job.ended_at is None else job.ended_at
+
+
+def _ends(step: Step) -> bool:
+    return any(event["event_type"] == "job_completed" for event in step.events)
 
 
 def _queue_row(job: Job, queued: Queued) -> TaskRow:

@@ -12,6 +12,7 @@ from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.errors import AvtomatikaError
 from avtomatika_client.protocol.ids import new_id
 from orchestrator_lite.blueprint import Blueprint
+from orchestrator_lite.egress.guard import Egress
 from orchestrator_lite.engine.events import CancelAsked, Decided, LetOut, Released, Retried, TimerFired
 from orchestrator_lite.engine.state import Client, Job
 from orchestrator_lite.files import Files
@@ -32,6 +33,7 @@ from orchestrator_lite.runtime.timekeeper import LATEST, Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
 from orchestrator_lite.runtime.workers import Workers
 from orchestrator_lite.store import Due, ListedJob, Store
+from orchestrator_lite.webhooks.deliverer import Deliverer, SecretOf
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class Core:
         files: The files of jobs.
         catalogue: The skills workers have published.
         calls: What running tasks can ask for themselves.
+        egress: The door of every outgoing call.
+        webhooks: Who takes messages to their receivers.
     """
 
     def __init__(
@@ -61,12 +65,16 @@ class Core:
         handler_limit: float = 30.0,
         look_again: float = LATEST,
         files: Files | None = None,
+        egress: Egress | None = None,
+        secret_of: SecretOf = lambda _: None,
     ) -> None:
         self.store = store
         self.clock = clock
         self.blueprints = blueprints
         self.files = Files(clock=clock) if files is None else files
         self.channels = Channels(clock)
+        self.egress = Egress(clock=clock) if egress is None else egress
+        self.webhooks = Deliverer(store, clock, self.egress, secret_of=secret_of, latest=look_again)
         self._look_again = look_again
         self._open = AsyncExitStack()
         self._leases = LeaseBook()
@@ -114,6 +122,9 @@ class Core:
                 latest=self._look_again,
             )
             self._runner.timekeeper = keeper
+            self._runner.deliverer = self.webhooks
+            stack.push_async_callback(self.webhooks.close)
+            self.webhooks.start()
             ticking = asyncio.create_task(keeper.run(), name="timekeeper")
             stack.push_async_callback(self._wind_up, ticking)
             await self._runner.resume()
@@ -295,8 +306,8 @@ class Core:
 
     @property
     def moves(self) -> int:
-        """How often something has happened to a job or one of its tasks since the start."""
-        return self._runner.jobs.moves
+        """How often something has happened to a job, one of its tasks or what is reported of it since the start."""
+        return self._runner.jobs.moves + self.webhooks.moves
 
     async def explain(self, job_id: str) -> Explanation | None:
         """Why a job does not go on, or that it does; None when there is no such job."""

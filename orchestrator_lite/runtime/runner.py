@@ -44,6 +44,7 @@ from orchestrator_lite.store import (
     TaskRef,
     TaskRow,
 )
+from orchestrator_lite.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class Runner:
         self.store = store
         self.jobs = Jobs(store)
         self.timekeeper: Timekeeper | None = None
+        self.deliverer: Deliverer | None = None
         self._clock = clock
         self._find_blueprint = find_blueprint
         self._dispatcher = dispatcher
@@ -228,6 +230,8 @@ class Runner:
             self.jobs.forget(draft.job.id)
         self.expect(_earliest(change))
         self._watchers.moved(draft.job)
+        if change.outgoing and self.deliverer is not None:
+            self.deliverer.expect(change.outgoing[0].created_at)
         if draft.handler is not None:
             self._spawn(self._see_through(draft.job, draft.handler))
         if draft.orphans:

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from avtomatika_client.protocol.clock import Clock
@@ -36,9 +37,11 @@ TEST_TASK: Final[ContextVar[asyncio.Task[Any] | None]] = ContextVar("orchestrato
 
 
 class TestSettings(Settings):
-    """Settings as they are by default, whatever the environment of the tests says."""
+    """Settings as they are by default, whatever the environment of the tests says; webhooks may reach this machine."""
 
     __test__ = False
+
+    egress_allow: list[str] = Field(default=["127.0.0.1", "localhost", "::1"])
 
     @classmethod
     def settings_customise_sources(

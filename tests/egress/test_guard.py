@@ -13,8 +13,8 @@ import zlib
 import pytest
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from orchestrator_lite.egress import Call, Egress, EgressError, EgressRefused, EgressTimeout
-from orchestrator_lite.egress._reading import TooMuchError
+from orchestrator_lite.egress.errors import EgressError, EgressRefused, EgressTimeout, TooMuchError
+from orchestrator_lite.egress.guard import Call, Egress
 from tests.conftest import run
 from tests.egress._peer import answering, peer
 
