@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from avtomatika_client._resources._jobs import AsyncJobs, Jobs
+    from avtomatika_client._resources._skills import AsyncSkills, Skills
     from avtomatika_client._resources._workers import AsyncWorkers, Workers
     from avtomatika_client._seam import AsyncTransport, SyncTransport
     from avtomatika_client._transport import AsyncHttpClient, HttpClient
@@ -40,6 +41,7 @@ class Client:
 
     Attributes:
         jobs: Submitting, finding and waiting for jobs.
+        skills: What workers can do, and having it done.
         workers: The registered workers.
 
     Raises:
@@ -47,6 +49,7 @@ class Client:
     """
 
     jobs: Jobs
+    skills: Skills
     workers: Workers
 
     def __init__(
@@ -115,11 +118,13 @@ class Client:
 
     def _start(self, caller: SyncCaller, *, owner: bool) -> None:
         from avtomatika_client._resources._jobs import Jobs
+        from avtomatika_client._resources._skills import Skills
         from avtomatika_client._resources._workers import Workers
 
         self._caller = caller
         self._owner = owner
         self.jobs = Jobs(caller)
+        self.skills = Skills(caller)
         self.workers = Workers(caller)
 
 
@@ -138,6 +143,7 @@ class AsyncClient:
 
     Attributes:
         jobs: Submitting, finding and waiting for jobs.
+        skills: What workers can do, and having it done.
         workers: The registered workers.
 
     Raises:
@@ -145,6 +151,7 @@ class AsyncClient:
     """
 
     jobs: AsyncJobs
+    skills: AsyncSkills
     workers: AsyncWorkers
 
     def __init__(
@@ -217,11 +224,13 @@ class AsyncClient:
 
     def _start(self, caller: AsyncCaller, *, owner: bool) -> None:
         from avtomatika_client._resources._jobs import AsyncJobs
+        from avtomatika_client._resources._skills import AsyncSkills
         from avtomatika_client._resources._workers import AsyncWorkers
 
         self._caller = caller
         self._owner = owner
         self.jobs = AsyncJobs(caller)
+        self.skills = AsyncSkills(caller)
         self.workers = AsyncWorkers(caller)
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from avtomatika_client.protocol._base import JSON
     from avtomatika_client.protocol.jobs import HistoryEvent, Job
+    from avtomatika_client.protocol.skills import SkillRecord
     from avtomatika_client.protocol.worker import WorkerRecord
 
 _LONGEST = 2000
@@ -62,6 +63,14 @@ def of_worker(worker: WorkerRecord) -> list[str]:
         "" if tasks is None else str(len(tasks)),
         moment(_more(worker, "last_seen")),
     ]
+
+
+def of_skill(skill: SkillRecord) -> list[str]:
+    """A skill's cells: what it takes, by name, and who offers it."""
+    schema = skill.input_schema if isinstance(skill.input_schema, dict) else {}
+    fields = schema.get("properties")
+    takes = ", ".join(fields) if isinstance(fields, dict) else ""
+    return [skill.name, skill.version or "", takes, ", ".join(skill.workers) or "(none now)"]
 
 
 def error_of(job: Job) -> str:

@@ -15,6 +15,7 @@ import avtomatika_client
 from avtomatika_client import AsyncClient, AsyncJobHandle, AsyncPager, Client, ClientBoundToOtherLoop, JobHandle, Pager
 from avtomatika_client._resources._files import AsyncFiles, Files
 from avtomatika_client._resources._jobs import AsyncJobs, Jobs
+from avtomatika_client._resources._skills import AsyncSkills, Skills
 from avtomatika_client._resources._workers import AsyncWorkers, Workers
 from tests.client._peer import STATUS, reply
 from tests.conftest import run
@@ -24,6 +25,7 @@ PAIRS = [
     (Jobs, AsyncJobs),
     (JobHandle, AsyncJobHandle),
     (Files, AsyncFiles),
+    (Skills, AsyncSkills),
     (Workers, AsyncWorkers),
     (Pager, AsyncPager),
 ]
