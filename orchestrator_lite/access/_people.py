@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,8 @@ from uuid import NAMESPACE_URL, uuid5
 from pydantic import SecretStr
 
 from avtomatika_client.protocol.clock import Clock
-from orchestrator_lite.access._errors import AccessError
+from orchestrator_lite.access._errors import AccessError, Refused
+from orchestrator_lite.access._limits import TOO_MANY
 
 if TYPE_CHECKING:
     from pwdlib import PasswordHash
@@ -27,6 +29,8 @@ _AUDIENCE: Final = "people"
 _ALGORITHM: Final = "HS256"
 _AT_ONCE: Final = 2
 """Passwords that are checked at a time: each takes 64 MiB and a core for a while."""
+_MOST_WAITING: Final = 64
+"""People who wait for their turn; whoever comes then is told to come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +69,46 @@ class People:
         self.lifetime = int(lifetime)
         self._clock = clock
         self._key = b""
-        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
 
     def sign_with(self, key: bytes) -> None:
         """Set what tokens are signed with, 32 bytes or more."""
         self._key = key
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for one's turn to have a password looked at.
+
+        What is counted inside the block is known to all whose turn comes later: wrong passwords that arrive side by
+        side are slowed as if they came one by one.
+
+        Raises:
+            Refused: 429: too many wait.
+        """
+        if self._waiting >= _MOST_WAITING:
+            raise Refused(429, TOO_MANY, {"Retry-After": "1"})
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
+
     async def sign_in(self, name: str, password: str) -> str | None:
         """A new token for whoever knows a user's password; None for everybody else, after just as long.
+
+        To be called in one's `turn`.
 
         Args:
             name: The user's.
             password: In plain text; kept nowhere.
         """
-        async with self._turn:
-            with self._clock.hold():
-                return await asyncio.to_thread(self._signed_in, name, password, self._clock.now())
+        with self._clock.hold():
+            return await asyncio.to_thread(self._signed_in, name, password, self._clock.now())
 
     async def holder(self, token: str) -> User | None:
         """The user whose token it is; None: it is none of ours, has expired, or the password has changed since."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from orchestrator_lite.access import Refused
+from orchestrator_lite.access import Access, Refused
 from orchestrator_lite.api._document import json_body
 from orchestrator_lite.api._front import address_of
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, read_json
@@ -75,31 +75,33 @@ async def token(request: Request) -> Response:
         return _failure(request, 400, "invalid_input", {"body": str(error)})
     except ValidationError as error:
         return _failure(request, 400, "invalid_input", _fields(error))
-    if await access.limits.suspected(address):  # right or wrong, no more of them are looked at
-        return await _slowed(request, address)
-    issued = await access.people.sign_in(asked.username, asked.password)
+    try:
+        issued = await _issued(access, asked, address)
+    except Refused as refused:
+        return _failure(request, 429, "rate_limited", {}, {"Retry-After": refused.headers["Retry-After"]})
     if issued is None:
-        return await _slowed(request, address)
+        return _failure(request, 401, "unauthorized", {}, {"WWW-Authenticate": "Bearer"})
     return answer(Token(access_token=issued, expires_in=access.people.lifetime).model_dump())
 
 
-async def _slowed(request: Request, address: str | None) -> Response:
-    """The answer to wrong credentials."""
-    try:
-        await access_of(request).limits.failed(address)
-    except Refused as refused:
-        reply = _failure(request, 429, "rate_limited", {})
-        reply.headers["Retry-After"] = refused.headers["Retry-After"]
-        return reply
-    reply = _failure(request, 401, "unauthorized", {})
-    reply.headers["WWW-Authenticate"] = "Bearer"
-    return reply
+async def _issued(access: Access, asked: Credentials, address: str | None) -> str | None:
+    """A token, or None where name and password do not fit."""
+    async with access.people.turn():
+        suspected = await access.limits.suspected(address)  # right or wrong, no more of them are looked at
+        issued = None if suspected else await access.people.sign_in(asked.username, asked.password)
+        if issued is None:
+            await access.limits.failed(address)
+        return issued
 
 
-def _failure(request: Request, status: int, code: str, details: dict[str, Any]) -> Response:
+def _failure(
+    request: Request, status: int, code: str, details: dict[str, Any], headers: dict[str, str] | None = None
+) -> Response:
     languages = request.headers.get("accept-language", "")
     message = _WORDS[code][languages.lower().startswith("en")]
-    return answer({"error": {"code": code, "message": message, "details": details}}, status)
+    reply = answer({"error": {"code": code, "message": message, "details": details}}, status)
+    reply.headers.update(headers or {})
+    return reply
 
 
 def _fields(error: ValidationError) -> dict[str, str]:

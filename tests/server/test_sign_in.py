@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,10 @@ import jwt
 import pytest
 from starlette.requests import Request
 
-from orchestrator_lite.access import hash_password
+from orchestrator_lite.access import _people, hash_password
 from orchestrator_lite.api._identity import person_of
 from orchestrator_lite.api._site import KEY
-from tests._support.house import House, serving
+from tests._support.house import House, serving, until
 from tests.conftest import run
 
 if TYPE_CHECKING:
@@ -185,6 +186,42 @@ def test_after_ten_wrong_passwords_a_minute_no_more_are_looked_at_and_client_tok
     told = " ".join(record.getMessage() for record in caplog.records if record.name.startswith("orchestrator_lite"))
     assert PASSWORD not in told
     assert "wrong 1" not in told
+
+
+def test_wrong_passwords_side_by_side_are_slowed_as_if_they_came_one_by_one(monkeypatch: pytest.MonkeyPatch):
+    looked_at = []
+
+    def counted(password: str, known: str) -> bool:
+        looked_at.append(password)
+        return False
+
+    monkeypatch.setattr(_people, "_verified", counted)
+
+    async def body():
+        async with serving(**PEOPLE) as house:
+            replies = await asyncio.gather(*(sign_in(house, "ada", f"wrong {n}") for n in range(60)))
+            codes = [reply.status_code for reply in replies]
+            assert (codes.count(401), codes.count(429)) == (10, 50)
+            assert all("Retry-After" in reply.headers for reply in replies if reply.status_code == 429)
+            assert len(looked_at) <= 11
+
+    run(body())
+
+
+def test_when_too_many_wait_for_their_turn_others_come_again():
+    async def body():
+        async with serving(**PEOPLE) as house:
+            people = house.lite._site.access.people
+            async with people.turn(), people.turn():
+                waiting = [asyncio.create_task(sign_in(house)) for _ in range(_people._MOST_WAITING)]
+                await until(lambda: people._waiting == len(waiting))
+                refused = await sign_in(house)
+                assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+                for one in waiting:
+                    one.cancel()
+            assert (await sign_in(house)).status_code == 200
+
+    run(body())
 
 
 def test_development_mode_knows_dev_and_nobody_else_does():
