@@ -9,21 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import wraps
-from urllib.parse import quote
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.files import FileDeleted, FileUploaded, JobFile, UploadUrl
+from orchestrator_lite.api._document import errors, query
+from orchestrator_lite.api._file_answers import SILENCE, given, redirect
 from orchestrator_lite.api._front import TooLarge
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, core_of, settings_of
+from orchestrator_lite.api._owned import owned
 from orchestrator_lite.api._site import BOUND, INSIDE, ROOT, Bound
-from orchestrator_lite.engine.state import Client
-from orchestrator_lite.files import FilesError, Opened, SpanError
+from orchestrator_lite.files import FilesError, SpanError
 from orchestrator_lite.files._links import LONGEST, PREFIX
 from orchestrator_lite.files._names import checked
 from orchestrator_lite.runtime.jobs import Live
@@ -38,20 +39,6 @@ class _AnyName(PathConvertor):
 register_url_convertor("filename", _AnyName())
 
 
-class _Streamed(StreamingResponse):
-    """A file on its way; whoever goes before its end leaves it closed."""
-
-    def __init__(self, opened: Opened, status: int, told: dict[str, str]) -> None:
-        super().__init__(opened.chunks, status, headers=told)
-        self._opened = opened
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._opened.close()
-
-
 router = APIRouter(route_class=DirectRoute, tags=["files"])
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -59,18 +46,26 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 REDIRECT_SECONDS = 60
 """How long the URL is good for that a download is sent to."""
 
-SILENCE = 60.0
-"""Seconds after which a sender of whom not a byte has come is not waited for any longer."""
-
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
-_HEADERS = {
-    "accept-ranges": "bytes",
-    "cache-control": "private, no-cache",
-    "content-type": "application/octet-stream",  # never what a browser would run, whatever was uploaded
-    "x-content-type-options": "nosniff",
-    "content-security-policy": "sandbox",
+_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BODY = {"requestBody": {"required": True, "content": _BYTES}}
+_RANGE = {
+    "parameters": [
+        {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+        for name in ("Range", "If-Range", "If-None-Match")
+    ]
 }
+_UPLOAD = {
+    "parameters": [
+        {**query("filename", {"type": "string"}, "The file's name; may hold slashes."), "required": True},
+        query("expires_in", {"type": "integer", "minimum": 1, "maximum": LONGEST, "default": 3600}, "Seconds."),
+    ]
+}
+_ALWAYS = errors(400, 401, 404, 501, 503)
+_TAKEN: dict[int | str, dict[str, Any]] = {200: {"model": FileUploaded}, **_ALWAYS, **errors(408, 409, 413, 507)}
+_REDIRECT: dict[int | str, dict[str, Any]] = {302: {"description": "Where the file is, for a minute."}}
+_WORKERS = errors(403, 409)
 
 
 def _told(endpoint: Endpoint) -> Endpoint:
@@ -93,7 +88,11 @@ def _told(endpoint: Endpoint) -> Endpoint:
     return told
 
 
-@router.get("/api/{api_version}/jobs/{job_id}/files/upload", responses={200: {"model": UploadUrl}})
+@router.get(
+    "/api/{api_version}/jobs/{job_id}/files/upload",
+    responses={200: {"model": UploadUrl}, **_ALWAYS, **errors(409)},
+    openapi_extra=_UPLOAD,
+)
 @router.get("/api/jobs/{job_id}/files/upload", include_in_schema=False)
 @_told
 async def upload_url(request: Request) -> Response:
@@ -102,81 +101,103 @@ async def upload_url(request: Request) -> Response:
     if not name:
         raise ApiError(400, "job_id and filename (query param) are required")
     name = checked(name)
-    job = _open(await _owned(request))
+    job = _open(await owned(request))
     if not 1 <= expires_in <= LONGEST:
         raise ApiError(400, f"expires_in must be a number of seconds from 1 to {LONGEST}")
     url = await core_of(request).files.link(job, name, "PUT", expires_in, _base(request))
     return answer({"url": url, "expires_in": expires_in, "method": "PUT"})
 
 
-@router.put(
-    "/api/{api_version}/jobs/{job_id}/files/content/{filename:filename}", responses={200: {"model": FileUploaded}}
-)
+@router.put("/api/{api_version}/jobs/{job_id}/files/content/{filename:filename}", responses=_TAKEN, openapi_extra=_BODY)
 @router.put("/api/jobs/{job_id}/files/content/{filename:filename}", include_in_schema=False)
 @_told
 async def upload(request: Request) -> Response:
     """Store the body as a file, whole or not at all."""
-    return await _stored(request, _open(await _owned(request)))
+    return await _stored(request, _open(await owned(request)))
 
 
-@router.get("/api/{api_version}/jobs/{job_id}/files/download/{filename:filename}", status_code=302)
+@router.get(
+    "/api/{api_version}/jobs/{job_id}/files/download/{filename:filename}",
+    status_code=302,
+    responses={**_REDIRECT, **_ALWAYS},
+)
 @router.head("/api/{api_version}/jobs/{job_id}/files/download/{filename:filename}", include_in_schema=False)
 @router.get("/api/jobs/{job_id}/files/download/{filename:filename}", include_in_schema=False)
 @router.head("/api/jobs/{job_id}/files/download/{filename:filename}", include_in_schema=False)
 @_told
 async def download(request: Request) -> Response:
     """Send the reader to a URL that gives the file without a token, for a minute."""
-    job, files, name = (await _owned(request)).job.id, core_of(request).files, _name(request)
+    job, files, name = (await owned(request)).job.id, core_of(request).files, _name(request)
     if not await files.exists(job, name):
         raise ApiError(404, "File not found")
     if INSIDE in request.scope and await files.direct(job, name, REDIRECT_SECONDS) is not None:
-        return await _given(request, job)
-    return _redirect(await files.link(job, name, "GET", REDIRECT_SECONDS, _base(request)))
+        return await given(request, job, name)
+    return redirect(await files.link(job, name, "GET", REDIRECT_SECONDS, _base(request)))
 
 
-@router.get("/api/{api_version}/jobs/{job_id}/files", responses={200: {"model": list[JobFile]}})
+@router.get("/api/{api_version}/jobs/{job_id}/files", responses={200: {"model": list[JobFile]}, **_ALWAYS})
 @router.get("/api/jobs/{job_id}/files", include_in_schema=False)
 @_told
 async def listed(request: Request) -> Response:
     """A job's files by name."""
-    return await _list(request, await _owned(request))
+    return await _list(request, await owned(request))
 
 
 @router.delete(
-    "/api/{api_version}/jobs/{job_id}/files/content/{filename:filename}", responses={200: {"model": FileDeleted}}
+    "/api/{api_version}/jobs/{job_id}/files/content/{filename:filename}",
+    responses={200: {"model": FileDeleted}, **_ALWAYS},
 )
 @router.delete("/api/jobs/{job_id}/files/content/{filename:filename}", include_in_schema=False)
 @_told
 async def delete(request: Request) -> Response:
     """Take a file away; again, when it is gone, is no error."""
-    return await _deleted(request, await _owned(request))
+    return await _deleted(request, await owned(request))
 
 
-@router.get("/_worker/jobs/{job_id}/files", responses={200: {"model": list[JobFile]}})
+@router.get("/_worker/jobs/{job_id}/files", responses={200: {"model": list[JobFile]}, **_ALWAYS, **_WORKERS})
 @_told
 async def worker_listed(request: Request) -> Response:
     """A job's files by name."""
     return await _list(request, await _worked_on(request))
 
 
-@router.put("/_worker/jobs/{job_id}/files/content/{filename:filename}", responses={200: {"model": FileUploaded}})
+@router.put(
+    "/_worker/jobs/{job_id}/files/content/{filename:filename}",
+    responses={**_TAKEN, **_WORKERS},
+    openapi_extra=_BODY,
+)
 @_told
 async def worker_upload(request: Request) -> Response:
     """Store the body as a file, whole or not at all."""
     return await _stored(request, _open(await _worked_on(request)))
 
 
-@router.get("/_worker/jobs/{job_id}/files/content/{filename:filename}")
+@router.get(
+    "/_worker/jobs/{job_id}/files/content/{filename:filename}",
+    responses={
+        200: {"description": "The file.", "content": _BYTES},
+        206: {"description": "A range of it.", "content": _BYTES},
+        304: {"description": "It is as known."},
+        **_REDIRECT,
+        **_ALWAYS,
+        **_WORKERS,
+        **errors(416),
+    },
+    openapi_extra=_RANGE,
+)
 @router.head("/_worker/jobs/{job_id}/files/content/{filename:filename}", include_in_schema=False)
 @_told
 async def worker_download(request: Request) -> Response:
     """A file's bytes, or the range of them that is asked for; from a bucket by a URL that is good for a minute."""
     job_id, name = (await _worked_on(request)).job.id, _name(request)
     url = await core_of(request).files.direct(job_id, name, REDIRECT_SECONDS)
-    return await _given(request, job_id) if url is None or INSIDE in request.scope else _redirect(url)
+    return await given(request, job_id, name) if url is None or INSIDE in request.scope else redirect(url)
 
 
-@router.delete("/_worker/jobs/{job_id}/files/content/{filename:filename}", responses={200: {"model": FileDeleted}})
+@router.delete(
+    "/_worker/jobs/{job_id}/files/content/{filename:filename}",
+    responses={200: {"model": FileDeleted}, **_ALWAYS, **_WORKERS},
+)
 @_told
 async def worker_delete(request: Request) -> Response:
     """Take a file away; again, when it is gone, is no error."""
@@ -189,7 +210,7 @@ async def worker_delete(request: Request) -> Response:
 async def linked_download(request: Request) -> Response:
     """A file's bytes for the holder of a signed URL."""
     await _check_link(request, "GET")
-    return await _given(request, (await _found(request)).job.id)
+    return await given(request, (await _found(request)).job.id, _name(request))
 
 
 @router.put(PREFIX + "/{job_id}/{filename:filename}", include_in_schema=False)
@@ -198,14 +219,6 @@ async def linked_upload(request: Request) -> Response:
     """A file from the holder of a signed URL."""
     await _check_link(request, "PUT")
     return await _stored(request, _open(await _found(request)))
-
-
-async def _owned(request: Request) -> Live:
-    client: Client = request.scope["client_identity"]
-    live = await core_of(request).get(request.path_params["job_id"], client)
-    if live is None:
-        raise ApiError(404, "Job not found")
-    return live
 
 
 async def _worked_on(request: Request) -> Live:
@@ -286,39 +299,6 @@ async def _list(request: Request, live: Live) -> Response:
 async def _deleted(request: Request, live: Live) -> Response:
     existed = await core_of(request).files.delete(live.job.id, _name(request))
     return answer({"status": "deleted", "existed": existed})
-
-
-async def _given(request: Request, job_id: str) -> Response:
-    sent = request.headers
-    opened = await core_of(request).files.get(
-        job_id, _name(request), wanted=sent.get("range"), only_if=sent.get("if-range")
-    )
-    told = {**_HEADERS, "etag": opened.etag, "content-disposition": _attachment(opened.name)}
-    if _is_known(sent.get("if-none-match"), opened.etag):
-        return Response(status_code=304, headers=told)
-    if opened.span is None:
-        status, length = 200, opened.size
-    else:
-        status, length = 206, opened.span.stop - opened.span.start
-        told["content-range"] = f"bytes {opened.span.start}-{opened.span.stop - 1}/{opened.size}"
-    told["content-length"] = str(length)
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=told)
-    return _Streamed(opened, status, told)
-
-
-def _redirect(url: str) -> Response:
-    return Response(status_code=302, headers={"location": url, "cache-control": "no-store"})
-
-
-def _is_known(known: str | None, etag: str) -> bool:
-    """Whether `If-None-Match` names the content (RFC 9110 §13.1.2: compared weakly)."""
-    return known is not None and any(one.strip().removeprefix("W/") in {"*", etag} for one in known.split(","))
-
-
-def _attachment(name: str) -> str:
-    last = name.rpartition("/")[2]
-    return f"attachment; filename*=UTF-8''{quote(last, safe='')}"
 
 
 def _expires_in(request: Request) -> int:

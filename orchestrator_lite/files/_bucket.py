@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 PART = 5 * 1024 * 1024
 """Bytes of a part of an upload, the least S3 takes; files below it go in one request."""
 
+LONGEST_KEY = 1024
+"""Bytes of an object's key on S3, prefix and job included."""
+
 MOST_PARTS = 10_000
 """Parts an upload may have on S3."""
 
@@ -90,6 +93,8 @@ class Bucket:
     async def put(self, door: Door, job_id: str, name: str, chunks: AsyncIterable[bytes]) -> Stored:
         """As of `Place`."""
         key = _key(job_id, name)
+        if len((self.addresses + key).encode()) - len(f"s3://{self._name}/") > LONGEST_KEY:
+            raise FileNameError(f"filename: too long for the bucket, whose keys have {LONGEST_KEY} bytes at most")
         size = await self._sent(key, chunks)
         if door.shut:  # the job was forgotten meanwhile
             await self._delete([key])

@@ -90,6 +90,19 @@ def test_odd_names_and_sizes_come_back_as_they_went(bucket):
     run(body())
 
 
+def test_a_name_that_is_too_long_for_the_bucket_is_told(bucket):
+    async def body():
+        async with serving(greet(), **bucket.settings) as house:
+            job_id = await held(house)
+            room = 1024 - len(f"some/prefix/jobs/{job_id}/")
+            name = "/".join(["x" * 99] * 10)[: room + 1]
+            assert "too long for the bucket" in (await put(house, job_id, name, status=400))["error"]
+            await put(house, job_id, name[:-1])
+            assert await names(house, job_id) == [name[:-1]]
+
+    run(body())
+
+
 def test_bytes_pass_through_the_server_where_the_bucket_is_not_to_be_seen(bucket):
     async def body():
         async with serving(greet(), **bucket.settings, s3_direct=False) as house:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from orchestrator_lite.api.files import SILENCE
+from orchestrator_lite.api._file_answers import SILENCE, STANDSTILL
 from orchestrator_lite.files import FileClashError, FileMissingError, Files, _disk
 from orchestrator_lite.files._disk import Disk
 from orchestrator_lite.files._door import Door
@@ -189,6 +189,31 @@ def test_of_uploads_at_the_same_time_one_is_kept_whole():
     run(body())
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the open files of a process from /proc")
+def test_a_reader_who_takes_nothing_is_let_go_after_a_while_and_may_ask_for_the_rest(tmp_path, caplog):
+    async def body():
+        async with serving(greet(), files=tmp_path) as house:
+            job_id = await held(house)
+            await put(house, job_id, "a", b"x" * (30 * MIB))
+            url = httpx.URL(await link(house, job_id, "a"))
+            reader, writer = await asyncio.open_connection(url.host, url.port, limit=2**16)
+            writer.write(f"GET {url.raw_path.decode()} HTTP/1.1\r\nHost: {url.netloc.decode()}\r\n\r\n".encode())
+            await until(lambda: len(open_below(tmp_path)) == 1)
+            await house.settled()  # by now it goes no further
+            house.clock.jump(STANDSTILL - 1)
+            await house.settled()
+            assert len(open_below(tmp_path)) == 1
+            house.clock.jump(1)
+            await until(lambda: open_below(tmp_path) == [])
+            got = len((await reader.read()).partition(b"\r\n\r\n")[2])
+            assert 0 < got < 30 * MIB
+            rest = await house.http.get(await link(house, job_id, "a"), headers={"Range": f"bytes={got}-"})
+            assert (rest.status_code, got + len(rest.content)) == (206, 30 * MIB)
+            writer.close()
+
+    run(body())
+
+
 def test_folders_come_and_go_while_files_are_put_into_them():
     async def body():
         files = Files()
@@ -316,62 +341,6 @@ def test_a_damaged_key_is_told_with_the_way_out(tmp_path):
     (tmp_path / ".key").write_bytes(b"short")
     with pytest.raises(Exception, match=r"key of signed URLs .*\.key is damaged: delete it"):
         Disk(tmp_path, durable=False)
-
-
-SERVER = """
-import asyncio, sys
-sys.path[:0] = {path!r}
-from orchestrator_lite import Orchestrator
-from tests.server.flows import greet
-
-async def main():
-    async with Orchestrator([greet()], store="memory").listening(port=0) as lite:
-        print(lite.url, flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
-
-asyncio.run(main())
-"""
-
-
-def peak(pid: int) -> int:
-    """Most memory a process has had, in bytes, since it was last asked to forget."""
-    with open(f"/proc/{pid}/status") as status:  # noqa: PTH123 - no file of a disk
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the memory of a process from /proc")
-def test_two_hundred_megabytes_pass_both_ways_through_little_memory():
-    async def sent() -> AsyncIterator[bytes]:
-        for _ in range(200):
-            yield b"x" * MIB
-
-    async def body():
-        code = SERVER.format(path=sys.path)
-        pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, **pipes)
-        try:
-            url = (await process.stdout.readline()).decode().strip()
-            headers = {"X-Client-Token": "dev-client-token"}
-            async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60, trust_env=False) as http:
-                created = await http.post("/api/v1/jobs/greet", json={"hold": True})
-                at = f"/api/v1/jobs/{created.json()['job_id']}/files"
-                await http.put(f"{at}/content/small", content=b"x" * MIB)
-                before = peak(process.pid)
-                assert (await http.put(f"{at}/content/large", content=sent())).json()["size"] == 200 * MIB
-                uploaded = peak(process.pid)
-                got = 0
-                redirect = await http.get(f"{at}/download/large")
-                async with http.stream("GET", redirect.headers["location"]) as reply:
-                    async for piece in reply.aiter_raw():
-                        got += len(piece)
-                assert got == 200 * MIB
-            assert uploaded - before < 24 * MIB
-            assert peak(process.pid) - before < 32 * MIB
-        finally:
-            process.stdin.close()
-            await process.wait()
-
-    run(body())
 
 
 async def _bytes(*chunks: bytes) -> AsyncIterator[bytes]:
