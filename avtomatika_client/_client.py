@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from avtomatika_client._calls._retry import Retry
 from avtomatika_client._calls._session import UNSET, Session, Timeout, Unset
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from avtomatika_client.protocol.jobs import ServerStatus
 
 DEFAULT_TIMEOUT = 30.0
+
+GATHER: Final = 0.005
+"""Seconds in which waits of several threads find each other: they begin one by one."""
 
 
 class Client:
@@ -67,6 +70,7 @@ class Client:
         from avtomatika_client._transport import HttpxSyncTransport
 
         session = _session(url, client_token, timeout, retries, clock)
+        session.facts.gather = GATHER
         ours = transport is None
         link = Link(transport or HttpxSyncTransport(clock=clock, http_client=http_client), ours=ours)
         self._start(SyncCaller(session, link), owner=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from avtomatika_client._calls._flow import Sleep
+from avtomatika_client._calls._flow import Park, Sleep
 from avtomatika_client.errors import APIConnectionError
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ def run_sync(flow: Flow[T], transport: SyncTransport, clock: Clock) -> T:
         while True:
             if isinstance(step, Sleep):
                 clock.sleep_blocking(step.seconds)
+                step = flow.send(None)
+                continue
+            if isinstance(step, Park):
+                _park_sync(step)
                 step = flow.send(None)
                 continue
             try:
@@ -47,6 +53,10 @@ async def run_async(flow: Flow[T], transport: AsyncTransport, clock: Clock) -> T
                 await clock.sleep(step.seconds, upkeep=step.upkeep)
                 step = flow.send(None)
                 continue
+            if isinstance(step, Park):
+                await _park_async(step, clock)
+                step = flow.send(None)
+                continue
             try:
                 reply = await transport.send(step.request, timeout=step.timeout)
             except APIConnectionError as error:
@@ -57,3 +67,22 @@ async def run_async(flow: Flow[T], transport: AsyncTransport, clock: Clock) -> T
         return stop.value  # type: ignore[no-any-return]
     finally:
         flow.close()
+
+
+def _park_sync(step: Park) -> None:
+    woken = threading.Event()
+    with step.wake.calling(woken.set):
+        woken.wait(step.seconds)
+
+
+async def _park_async(step: Park, clock: Clock) -> None:
+    loop = asyncio.get_running_loop()
+    woken: asyncio.Future[None] = loop.create_future()
+    # Whoever wakes it may be in another thread, and this loop may be gone by then.
+    with step.wake.calling(lambda: loop.is_closed() or loop.call_soon_threadsafe(_set, woken)):
+        await clock.wait_any((woken,), step.seconds, upkeep=True)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

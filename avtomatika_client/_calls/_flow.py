@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from avtomatika_client._calls._board import Wake
 
 T = TypeVar("T")
 
@@ -97,6 +100,14 @@ class Sleep:
     upkeep: bool = False
 
 
-Step: TypeAlias = Send | Sleep
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Ask the driver to sleep until `wake` is set, `seconds` at most."""
+
+    wake: Wake
+    seconds: float
+
+
+Step: TypeAlias = Send | Sleep | Park
 Flow: TypeAlias = Generator[Step, Reply | None, T]
 """A call: yields steps, is sent a Reply for each Send, has transport errors thrown into it, returns a T."""

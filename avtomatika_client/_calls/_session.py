@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
+from avtomatika_client._calls._board import Board
 from avtomatika_client._calls._envelope import path_of, read_error
 from avtomatika_client._calls._flow import Request, Send, Sleep
 from avtomatika_client._calls._retry import Retry, worth_repeating
@@ -42,11 +43,13 @@ class ServerFacts:
 
     Attributes:
         features: What the server can do beyond the seed protocol; None until it was asked.
-        waits: One object per wait that is under way, in whichever thread or task.
+        board: The waits that are under way, in whichever thread or task.
+        gather: Seconds in which waits that begin together find each other: threads begin one by one.
     """
 
     features: frozenset[str] | None = None
-    waits: set[object] = field(default_factory=set)
+    board: Board = field(default_factory=Board)
+    gather: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,16 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from avtomatika_client._calls._flow import Sleep
+from avtomatika_client._calls._flow import Park, Sleep
 from avtomatika_client._calls._retry import UNAVAILABLE, Retry, asked_pause, pauses
-from avtomatika_client._calls.jobs import JobRef, can_wait, get
+from avtomatika_client._calls.jobs import can_wait, can_wait_for_many, get, wait_for_many
 from avtomatika_client.errors import APIConnectionError, APIStatusError, WaitTimeout
+from avtomatika_client.protocol.headers import WAIT_MANY
+from avtomatika_client.protocol.watching import MOST_WAITED
 
 if TYPE_CHECKING:
-    from collections import deque
-
+    from avtomatika_client._calls._board import Wait
     from avtomatika_client._calls._flow import Flow
     from avtomatika_client._calls._session import Budget, Session
+    from avtomatika_client._calls.jobs import JobRef
     from avtomatika_client.protocol.jobs import Job
 
 HOLD: Final = 25.0
@@ -36,9 +38,7 @@ ROTATION: Final = 5.0
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 5.0
 LONGEST_OUTAGE_PAUSE: Final = 2.0
-_SWEEP_PAUSE: Final = 0.05
-_LONGEST_SWEEP_PAUSE: Final = 1.0
-_ONCE: Final = Retry(retries=0)
+ONCE: Final = Retry(retries=0)
 
 
 class Outage:
@@ -70,67 +70,84 @@ class Outage:
 def wait_for_end(session: Session, ref: JobRef, budget: Budget) -> Flow[Job]:
     """Wait until a job has ended, however.
 
+    Where the server offers it, one request waits for all the jobs this client waits for; the state that ends a wait
+    has always been read anew.
+
     Raises:
         WaitTimeout: The time was up first.
         APIStatusError: The server refused to tell.
     """
-    mark = object()
-    session.facts.waits.add(mark)
-    try:
-        with session.clock.ends_within(budget.left):
-            return (yield from _until_ended(replace(session, retry=_ONCE), ref, budget))
-    finally:
-        session.facts.waits.discard(mark)
+    with session.facts.board.waiting(ref) as wait, session.clock.ends_within(budget.left):
+        return (yield from _until_ended(replace(session, retry=ONCE), wait, budget))
 
 
-def _until_ended(session: Session, ref: JobRef, budget: Budget) -> Flow[Job]:
+def _until_ended(session: Session, wait: Wait, budget: Budget) -> Flow[Job]:
     outage, rests = Outage(), pauses(FIRST_PAUSE, LONGEST_PAUSE)
     job: Job | None = None
     while not budget.is_over:
-        asked = session.clock.monotonic()
         try:
-            held = yield from can_wait(session, _inner(session, budget))
-            job = yield from _look(session, ref, budget, held=held)
-            if job.is_final:
+            job, rest = yield from _round(session, wait, budget)
+            if job is not None and job.is_final:
                 return job
             outage.over()
-            # A server that answers early, whatever it promised, is not asked again at once.
-            pause = 0.0 if held and session.clock.monotonic() - asked > FIRST_PAUSE else next(rests)
+            pause = next(rests) if rest else 0.0
         except (APIConnectionError, APIStatusError) as error:
             pause = outage.bear(error)
-        yield Sleep(budget.at_most(pause), upkeep=True)
-    raise timed_out(budget, job, ref, outage) from outage.last
+        finally:
+            session.facts.board.let_go(wait)
+        yield Park(wait.wake, budget.at_most(pause)) if pause else Sleep(0.0, upkeep=True)
+        if wait.job is not None:
+            return wait.job
+    raise timed_out(budget, job, wait.ref, outage) from outage.last
 
 
-def next_ended(session: Session, waiting: deque[JobRef], budget: Budget) -> Flow[tuple[JobRef, Job]]:
-    """Wait until one of several jobs has ended; its reference is taken out of `waiting`.
-
-    Jobs are looked at in turn, so that none waits behind another; the last one is waited for by long-poll.
-
-    Raises:
-        WaitTimeout: The time was up first.
-        APIStatusError: The server refused to tell.
-    """
-    if len(waiting) == 1:
-        job = yield from wait_for_end(session, waiting[0], budget)
-        return waiting.popleft(), job
-    with session.clock.ends_within(budget.left):
-        return (yield from _next_of_many(replace(session, retry=_ONCE), waiting, budget))
+def _round(session: Session, wait: Wait, budget: Budget) -> Flow[tuple[Job | None, bool]]:
+    """Look once, or have another wait do it; also whether to rest before the next time."""
+    known, board = session.facts.features, session.facts.board
+    if known is None or (WAIT_MANY in known and not wait.alone):
+        # What the server can do is asked once too, however many begin to wait.
+        if not board.leads(wait):
+            return (yield from _follow(session, wait, budget))
+        if (yield from can_wait_for_many(session, inner(session, budget))):
+            return (yield from _lead(session, wait, budget))
+        board.disband(wait)
+    held = yield from can_wait(session, inner(session, budget))
+    return (yield from _look_alone(session, wait, budget, budget.at_most(_fair_hold(session)) if held else None))
 
 
-def _next_of_many(session: Session, waiting: deque[JobRef], budget: Budget) -> Flow[tuple[JobRef, Job]]:
-    outage, rests = Outage(), pauses(_SWEEP_PAUSE, _LONGEST_SWEEP_PAUSE)
-    while not budget.is_over:
-        try:
-            found = yield from _sweep(session, waiting, budget)
-            if found is not None:
-                return found
-            outage.over()
-            pause = next(rests)
-        except (APIConnectionError, APIStatusError) as error:
-            pause = outage.bear(error)
-        yield Sleep(budget.at_most(pause), upkeep=True)
-    raise timed_out(budget, None, None, outage) from outage.last
+def _follow(session: Session, wait: Wait, budget: Budget) -> Flow[tuple[Job | None, bool]]:
+    """Sleep while another wait looks for this one."""
+    asleep = session.clock.monotonic()
+    yield Park(wait.wake, budget.at_most(HOLD + GRACE))
+    silent = session.clock.monotonic() - max(asleep, wait.answered)
+    if wait.job is None and silent >= HOLD + GRACE and not budget.is_over:
+        # Nobody has said anything for longer than any answer takes: it is looked at without them.
+        return (yield from _look_alone(session, wait, budget, None))
+    return wait.job, False
+
+
+def _look_alone(session: Session, wait: Wait, budget: Budget, hold: float | None) -> Flow[tuple[Job | None, bool]]:
+    asked = session.clock.monotonic()
+    job = yield from get(session, wait.ref, inner(session, budget, hold or 0.0), hold=hold)
+    # A server that answers early, whatever it promised, is not asked again at once.
+    return job, hold is None or session.clock.monotonic() - asked <= min(FIRST_PAUSE, hold)
+
+
+def _lead(session: Session, wait: Wait, budget: Budget) -> Flow[tuple[Job | None, bool]]:
+    """Ask for this job, and for those of all waits that nobody asks for."""
+    board = session.facts.board
+    yield Sleep(session.facts.gather if len(board) > 1 else 0.0, upkeep=True)
+    asked = session.clock.monotonic()
+    until = board.latest(asked + budget.at_most(HOLD))
+    taken, hold = board.take(wait, MOST_WAITED, until), max(0.0, until - asked)
+    if len(taken) == 1:
+        return (yield from _look_alone(session, wait, budget, hold))
+    ids = list(dict.fromkeys(other.ref.id for other in taken))
+    found = yield from wait_for_many(session, ids, hold, inner(session, budget, hold))
+    board.answered(taken, {job.id: job for job in found.jobs}, session.clock.monotonic())
+    board.unknown(taken, set(found.unknown))
+    early = session.clock.monotonic() - asked <= min(FIRST_PAUSE, hold)
+    return wait.job, early and not found.jobs and not found.unknown
 
 
 def timed_out(budget: Budget, job: Job | None, ref: JobRef | None, outage: Outage) -> WaitTimeout:
@@ -147,25 +164,11 @@ def timed_out(budget: Budget, job: Job | None, ref: JobRef | None, outage: Outag
     )
 
 
-def _look(session: Session, ref: JobRef, budget: Budget, *, held: bool) -> Flow[Job]:
-    hold = budget.at_most(_fair_hold(session)) if held else None
-    return (yield from get(session, ref, _inner(session, budget, hold or 0.0), hold=hold))
-
-
 def _fair_hold(session: Session) -> float:
-    waits = len(session.facts.waits)
+    waits = len(session.facts.board)
     return HOLD if waits <= FREE_HOLDS else ROTATION * FREE_HOLDS / waits
 
 
-def _inner(session: Session, budget: Budget, hold: float = 0.0) -> Budget:
-    # A reply that is lost without a sign must not use up the whole wait, least of all one without end.
+def inner(session: Session, budget: Budget, hold: float = 0.0) -> Budget:
+    """The time of one look: a lost reply must not use up the whole wait, least of all one without end."""
     return session.budget(budget.at_most(hold + GRACE))
-
-
-def _sweep(session: Session, waiting: deque[JobRef], budget: Budget) -> Flow[tuple[JobRef, Job] | None]:
-    for _ in range(len(waiting)):
-        job = yield from get(session, waiting[0], _inner(session, budget))
-        if job.is_final:
-            return waiting.popleft(), job
-        waiting.rotate(-1)
-    return None

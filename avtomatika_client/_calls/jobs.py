@@ -13,8 +13,9 @@ from avtomatika_client._calls._session import UNSET, call, parse
 from avtomatika_client._calls._versions import VERSIONED, versioned_call
 from avtomatika_client.errors import ConflictError, JobFailed, NotFoundError, NotSupportedByServerError
 from avtomatika_client.protocol._base import JSON
-from avtomatika_client.protocol.headers import FILTERS, NEXT_CURSOR, WAIT
+from avtomatika_client.protocol.headers import EXPLAIN, FILTERS, NEXT_CURSOR, WAIT, WAIT_MANY
 from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job, ServerStatus
+from avtomatika_client.protocol.watching import JobExplanation, JobsWaited, WaitFor
 from avtomatika_client.protocol.worker import WorkerRecord
 
 if TYPE_CHECKING:
@@ -86,6 +87,19 @@ def history(session: Session, ref: JobRef, timeout: Timeout = UNSET) -> Flow[lis
     for event in events:
         _drop(event, "client_token")
     return events
+
+
+def explain(session: Session, ref: JobRef, timeout: Timeout = UNSET) -> Flow[JobExplanation]:
+    """Why a job does not go on.
+
+    Raises:
+        NotSupportedByServerError: The server does not say (feature `explain`).
+    """
+    budget = session.budget(timeout)
+    if EXPLAIN not in (yield from features(session, budget)):
+        raise NotSupportedByServerError("this server does not explain what a job waits for")
+    request, reply = yield from versioned_call(session, "GET", ref.prefix, _job_path(ref, "/explain"), budget)
+    return parse(JobExplanation.model_validate_json, reply, request)
 
 
 def pages_of_jobs(
@@ -160,6 +174,29 @@ def status(session: Session, timeout: Timeout = UNSET) -> Flow[ServerStatus]:
 def can_wait(session: Session, budget: Budget) -> Flow[bool]:
     """Whether the server holds `GET /jobs/{id}?wait=`."""
     return WAIT in (yield from features(session, budget))
+
+
+def can_wait_for_many(session: Session, budget: Budget) -> Flow[bool]:
+    """Whether the server has `POST /jobs:wait`."""
+    return WAIT_MANY in (yield from features(session, budget))
+
+
+def wait_for_many(session: Session, ids: list[str], hold: float, budget: Budget) -> Flow[JobsWaited]:
+    """Which of many jobs have ended (feature `wait_many`).
+
+    Args:
+        session: Whose call it is.
+        ids: The jobs; up to `MOST_WAITED`.
+        hold: Seconds the server may wait for the first of them to end.
+        budget: The time for it.
+    """
+    body = WaitFor(ids=ids, wait=round(hold, 3)).model_dump_json().encode()
+    request = session.request("POST", f"{VERSIONED}/jobs:wait", content=body, long=hold > 0)
+    reply = yield from call(session, request, budget, safe=True)
+    found = parse(JobsWaited.model_validate_json, reply, request)
+    for job in found.jobs:
+        without_secrets(job)
+    return found
 
 
 def features(session: Session, budget: Budget) -> Flow[frozenset[str]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from avtomatika_client._calls import _waiting as waiting, decisions, jobs as calls, many
+from avtomatika_client._calls import decisions, jobs as calls, many
+from avtomatika_client._calls._completing import Ends
 from avtomatika_client._calls._paging import each
 from avtomatika_client._calls._session import UNSET, Budget, Timeout
 from avtomatika_client._calls._versions import prefix_of
@@ -206,9 +206,9 @@ class Jobs:
         return self._completed({job.id: job for job in jobs}, Budget(self._caller.session.clock, timeout))
 
     def _completed(self, jobs: dict[str, JobHandle], budget: Budget) -> Iterator[JobHandle]:
-        left = deque(job._ref for job in jobs.values())  # noqa: SLF001
-        while left:
-            ref, state = self._caller.run(waiting.next_ended(self._caller.session, left, budget))
+        ends = Ends(self._caller.session, [job._ref for job in jobs.values()], budget)  # noqa: SLF001
+        while ends:
+            ref, state = self._caller.run(ends.next())
             yield jobs[ref.id]._took(state)  # noqa: SLF001
 
     def list(
@@ -426,9 +426,9 @@ class AsyncJobs:
         return self._completed({job.id: job for job in jobs}, Budget(self._caller.session.clock, timeout))
 
     async def _completed(self, jobs: dict[str, AsyncJobHandle], budget: Budget) -> AsyncIterator[AsyncJobHandle]:
-        left = deque(job._ref for job in jobs.values())  # noqa: SLF001
-        while left:
-            ref, state = await self._caller.run(waiting.next_ended(self._caller.session, left, budget))
+        ends = Ends(self._caller.session, [job._ref for job in jobs.values()], budget)  # noqa: SLF001
+        while ends:
+            ref, state = await self._caller.run(ends.next())
             yield jobs[ref.id]._took(state)  # noqa: SLF001
 
     def list(
