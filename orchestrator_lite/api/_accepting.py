@@ -27,6 +27,16 @@ LONGEST = 10 * 366 * 86_400
 _ENVELOPE = frozenset({"initial_data", "webhook_url", "dispatch_timeout", "result_timeout"})
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 _NO_KEY = "must be 1 to 255 ASCII characters, without spaces around them"
+IDEMPOTENCY_HEADER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "What the request is known by: repeated with the same key within 24 hours it makes nothing new.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+"""The header's parameter of an operation."""
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _NO_DATA = frozenset({"hold", "max_transitions"})
 
 
@@ -130,8 +140,7 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
 
 def _digest(fields: dict[str, Any]) -> str:
     """What tells a repetition from another request: the same values, however they are written and ordered."""
-    plain = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-    return blake2b(plain.encode(), digest_size=16).hexdigest()
+    return blake2b(_CANONICAL.encode(fields).encode(), digest_size=16).hexdigest()
 
 
 def _check_transitions(value: object) -> None:

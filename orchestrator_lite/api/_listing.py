@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.ids import first_id
+from orchestrator_lite.api._document import query
 from orchestrator_lite.api._http import ApiError, checked
 
 LONGEST_PAGE = 500
@@ -91,6 +92,18 @@ class ListQuery(Received):
             "after": None if self.created_after is None else first_id(self.created_after),
             "offset": self.offset,
         }
+
+
+LIST_PARAMETERS = [
+    query("limit", {"type": "integer", "minimum": 1, "default": 50}, f"Jobs on a page; at most {LONGEST_PAGE}."),
+    query("status", {"type": "string"}, "Only jobs in this status, or in one of these, separated by commas."),
+    query("blueprint", {"type": "string", "minLength": 1, "maxLength": 256}, "Only jobs of this blueprint."),
+    query("created_after", {"type": "string"}, "Only jobs created then or later: UTC seconds or ISO 8601."),
+    query("created_before", {"type": "string"}, "Only jobs created earlier."),
+    query("cursor", {"type": "string"}, "Go on with this page: the header X-Next-Cursor of the one before."),
+    query("offset", {"type": "integer", "minimum": 0, "default": 0}, "Jobs to pass over."),
+]
+"""The query's parameters of the operation."""
 
 
 def read_query(request: Request) -> ListQuery:

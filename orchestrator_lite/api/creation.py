@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
 from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.jobs import JobAccepted, JobsSubmitted
-from orchestrator_lite.api._accepting import CreateBody, accept, checked_key, key_of, whole
+from orchestrator_lite.api._accepting import IDEMPOTENCY_HEADER, CreateBody, accept, checked_key, key_of, whole
+from orchestrator_lite.api._document import errors, json_body
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, checked, core_of, read_object
 from orchestrator_lite.api._site import site_of
 from orchestrator_lite.blueprint import Blueprint
@@ -62,7 +63,7 @@ class SubmittedJob(CreateBody):
 class SubmitBody(Received):
     """Body of a creation of many jobs; its other keys are what those jobs have that do not say it themselves."""
 
-    jobs: list[dict[str, Any]] = Field(max_length=MOST)
+    jobs: list[Annotated[dict[str, Any], WithJsonSchema(SubmittedJob.model_json_schema())]] = Field(max_length=MOST)
 
 
 creation = APIRouter(route_class=BlueprintRoute, tags=["jobs"])
@@ -70,7 +71,12 @@ router = APIRouter(route_class=DirectRoute, tags=["jobs"])
 last = APIRouter(route_class=DirectRoute)
 
 
-@creation.post("/api/{api_version}/{endpoint:path}", status_code=202, responses={202: {"model": JobAccepted}})
+@creation.post(
+    "/api/{api_version}/{endpoint:path}",
+    status_code=202,
+    responses={202: {"model": JobAccepted}, **errors(400, 401, 404, 409, 413, 503)},
+    openapi_extra=json_body(CreateBody, parameters=[IDEMPOTENCY_HEADER]),
+)
 async def create(request: Request) -> Response:
     """Create a job of the blueprint behind this endpoint; it is stored when the answer leaves."""
     path = request.scope["path"]
@@ -81,7 +87,11 @@ async def create(request: Request) -> Response:
     return answer({"status": "accepted", "job_id": job_id}, 202)
 
 
-@router.post("/api/{api_version}/jobs:submit", responses={200: {"model": JobsSubmitted}})
+@router.post(
+    "/api/{api_version}/jobs:submit",
+    responses={200: {"model": JobsSubmitted}, **errors(400, 401, 413, 503)},
+    openapi_extra=json_body(SubmitBody, parameters=[IDEMPOTENCY_HEADER]),
+)
 @router.post("/api/jobs:submit", include_in_schema=False)
 async def submit(request: Request) -> Response:
     """Create many jobs, up to 1000; each is accepted or refused by itself, and the results come in their order."""

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job
 from orchestrator_lite.api import _views
+from orchestrator_lite.api._document import errors, query
 from orchestrator_lite.api._http import (
     ApiError,
     DirectRoute,
@@ -16,7 +17,7 @@ from orchestrator_lite.api._http import (
     core_of,
     until_gone,
 )
-from orchestrator_lite.api._listing import read_query
+from orchestrator_lite.api._listing import LIST_PARAMETERS, read_query
 from orchestrator_lite.api._owned import client_of, owned
 
 LONGEST_WAIT = 60.0
@@ -25,10 +26,20 @@ LONGEST_WAIT = 60.0
 _ENDED = "Job not found or already terminal."
 
 
+_GET_PARAMETERS = [
+    query("wait", {"type": "number", "minimum": 0}, "Seconds to wait for the job's end; more than 60 are 60."),
+    query("view", {"enum": ["full", "compact"]}, "All of it, or what release 1.0b30 shows."),
+    query("fields", {"type": "string"}, "Only these fields, separated by commas, and `id`."),
+]
+
 router = APIRouter(route_class=DirectRoute, tags=["jobs"])
 
 
-@router.get("/api/{api_version}/jobs", responses={200: {"model": list[Job]}})
+@router.get(
+    "/api/{api_version}/jobs",
+    responses={200: {"model": list[Job]}, **errors(400, 401)},
+    openapi_extra={"parameters": LIST_PARAMETERS},
+)
 @router.get("/api/jobs", include_in_schema=False)
 async def listed(request: Request) -> Response:
     """The client's own jobs, newest first: an array, as officially, of what tells them apart.
@@ -44,7 +55,11 @@ async def listed(request: Request) -> Response:
     return reply
 
 
-@router.get("/api/{api_version}/jobs/{job_id}", responses={200: {"model": Job}})
+@router.get(
+    "/api/{api_version}/jobs/{job_id}",
+    responses={200: {"model": Job}, **errors(400, 401, 404)},
+    openapi_extra={"parameters": _GET_PARAMETERS},
+)
 @router.get("/api/jobs/{job_id}", include_in_schema=False)
 async def get(request: Request) -> Response:
     """A job's full state; `?wait=seconds` answers when it has ended, or after that time.
@@ -63,7 +78,9 @@ async def get(request: Request) -> Response:
     return answer(_views.only(shown, fields) if fields else shown)
 
 
-@router.post("/api/{api_version}/jobs/{job_id}/cancel", responses={200: {"model": CancelReply}})
+@router.post(
+    "/api/{api_version}/jobs/{job_id}/cancel", responses={200: {"model": CancelReply}, **errors(401, 404, 503)}
+)
 @router.post("/api/jobs/{job_id}/cancel", include_in_schema=False)
 async def cancel(request: Request) -> Response:
     """Ask for a job's end: waiting work ends at once, running work on its worker's word."""
