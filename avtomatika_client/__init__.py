@@ -36,9 +36,11 @@ if TYPE_CHECKING:
         ServerError,
         ValidationFailedError,
         WaitTimeout,
+        WebhookVerificationError,
     )
     from avtomatika_client.protocol.files import JobFile
     from avtomatika_client.protocol.jobs import HistoryEvent, Job, JobStatus, ServerStatus
+    from avtomatika_client.protocol.webhooks import WebhookDelivery, WebhookEvent
     from avtomatika_client.protocol.worker import WorkerRecord
 
 __all__ = [
@@ -71,6 +73,9 @@ __all__ = [
     "ServerStatus",
     "ValidationFailedError",
     "WaitTimeout",
+    "WebhookDelivery",
+    "WebhookEvent",
+    "WebhookVerificationError",
     "WorkerRecord",
     "__version__",
 ]
@@ -89,6 +94,8 @@ _HOMES = {
     "Pager": "_resources._pager",
     "Retry": "_calls._retry",
     "ServerStatus": "protocol.jobs",
+    "WebhookDelivery": "protocol.webhooks",
+    "WebhookEvent": "protocol.webhooks",
     "WorkerRecord": "protocol.worker",
 }
 """Where the names that are no errors live."""

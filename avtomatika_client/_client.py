@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from avtomatika_client._resources._jobs import AsyncJobs, Jobs
     from avtomatika_client._resources._skills import AsyncSkills, Skills
+    from avtomatika_client._resources._webhooks import AsyncWebhooks, Webhooks
     from avtomatika_client._resources._workers import AsyncWorkers, Workers
     from avtomatika_client._seam import AsyncTransport, SyncTransport
     from avtomatika_client._transport import AsyncHttpClient, HttpClient
@@ -46,6 +47,7 @@ class Client:
         jobs: Submitting, finding and waiting for jobs.
         skills: What workers can do, and having it done.
         workers: The registered workers.
+        webhooks: What jobs report of themselves.
 
     Raises:
         ValueError: The URL or the token cannot be used.
@@ -54,6 +56,7 @@ class Client:
     jobs: Jobs
     skills: Skills
     workers: Workers
+    webhooks: Webhooks
 
     def __init__(
         self,
@@ -123,6 +126,7 @@ class Client:
     def _start(self, caller: SyncCaller, *, owner: bool) -> None:
         from avtomatika_client._resources._jobs import Jobs
         from avtomatika_client._resources._skills import Skills
+        from avtomatika_client._resources._webhooks import Webhooks
         from avtomatika_client._resources._workers import Workers
 
         self._caller = caller
@@ -130,6 +134,7 @@ class Client:
         self.jobs = Jobs(caller)
         self.skills = Skills(caller)
         self.workers = Workers(caller)
+        self.webhooks = Webhooks(caller)
 
 
 class AsyncClient:
@@ -149,6 +154,7 @@ class AsyncClient:
         jobs: Submitting, finding and waiting for jobs.
         skills: What workers can do, and having it done.
         workers: The registered workers.
+        webhooks: What jobs report of themselves.
 
     Raises:
         ValueError: The URL or the token cannot be used.
@@ -157,6 +163,7 @@ class AsyncClient:
     jobs: AsyncJobs
     skills: AsyncSkills
     workers: AsyncWorkers
+    webhooks: AsyncWebhooks
 
     def __init__(
         self,
@@ -229,6 +236,7 @@ class AsyncClient:
     def _start(self, caller: AsyncCaller, *, owner: bool) -> None:
         from avtomatika_client._resources._jobs import AsyncJobs
         from avtomatika_client._resources._skills import AsyncSkills
+        from avtomatika_client._resources._webhooks import AsyncWebhooks
         from avtomatika_client._resources._workers import AsyncWorkers
 
         self._caller = caller
@@ -236,6 +244,7 @@ class AsyncClient:
         self.jobs = AsyncJobs(caller)
         self.skills = AsyncSkills(caller)
         self.workers = AsyncWorkers(caller)
+        self.webhooks = AsyncWebhooks(caller)
 
 
 def _session(

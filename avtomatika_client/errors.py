@@ -14,6 +14,7 @@
     ├── NotSupportedByServerError     this server does not offer the call
     ├── JobFailed                     the job ended, but not well
     ├── WaitTimeout                   the wait ended before the job did
+    ├── WebhookVerificationError      a webhook is not signed with the secret, or not of now
     ├── ClientBoundToOtherLoop        an AsyncClient used from a second event loop
     └── ForkedClientError             a client's open connections used after a fork
 
@@ -47,6 +48,7 @@ __all__ = [
     "ServerError",
     "ValidationFailedError",
     "WaitTimeout",
+    "WebhookVerificationError",
 ]
 
 
@@ -211,6 +213,10 @@ class WaitTimeout(AvtomatikaError):  # the tour's name
         self.job_id = job_id
         self.status = status
         self.timeout = timeout
+
+
+class WebhookVerificationError(AvtomatikaError):
+    """This is no webhook from the orchestrator that shares the secret, or not of now."""
 
 
 class ClientBoundToOtherLoop(AvtomatikaError):  # the tour's name

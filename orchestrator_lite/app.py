@@ -220,7 +220,7 @@ class Orchestrator:
             look_again=self._look_again,
             files=files_of(self.settings, self._store_url, self._clock),
             egress=self._egress,
-            secret_of=self._webhook_secret,
+            secret_of=lambda client: access.webhook_secret(client) or self._webhook_secret,
         )
         await core.start()
         try:
@@ -238,7 +238,8 @@ class Orchestrator:
                 await self._site.access.close()
             await core.stop()
 
-    def _webhook_secret(self, client: str) -> str | None:  # noqa: ARG002 - clients will have their own
+    @property
+    def _webhook_secret(self) -> str | None:
         secret = self.settings.webhook_secret
         return None if secret is None else secret.get_secret_value()
 

@@ -82,6 +82,9 @@ CALLS: Final = "calls"
 CHECKPOINTS: Final = "checkpoints"
 """`PUT /_worker/tasks/{id}/checkpoint` keeps what the task's next attempt is handed."""
 
+WEBHOOKS: Final = "webhooks"
+"""Deliveries of webhooks are listed at `/webhooks/deliveries`, and sent again."""
+
 DEV_CLIENT_TOKEN: Final = "dev-client-token"  # noqa: S105
 DEV_WORKER_TOKEN: Final = "dev-worker-token"  # noqa: S105
 DEFAULT_URL: Final = "http://127.0.0.1:8080"

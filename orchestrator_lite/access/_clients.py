@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from avtomatika_client.protocol.webhooks import PREFIX, key_of
 from orchestrator_lite.access._digest import digest
 from orchestrator_lite.access._errors import AccessError
 from orchestrator_lite.access._toml import Table, json_value, read_tables
@@ -130,4 +131,8 @@ def _secret(table: Table) -> SecretStr | None:
         return None
     if not isinstance(secret, str) or not secret:
         table.wrong("webhook_secret", "must be a text that is not empty")
+    try:
+        key_of(secret)
+    except ValueError:
+        table.wrong("webhook_secret", f"must have base64 behind {PREFIX}")
     return SecretStr(secret)

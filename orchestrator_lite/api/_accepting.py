@@ -16,6 +16,7 @@ from avtomatika_client.protocol.headers import IDEMPOTENCY_KEY
 from orchestrator_lite.api._http import ApiError, checked, core_of
 from orchestrator_lite.api._quota import counted
 from orchestrator_lite.blueprint import Blueprint
+from orchestrator_lite.egress.errors import EgressRefused
 from orchestrator_lite.engine._ending import MAX_TRANSITIONS
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.state import Client
@@ -110,6 +111,8 @@ async def accept(request: Request, blueprint: Blueprint, body: dict[str, Any], k
         StoreError: The job could not be stored; there is none.
     """
     fields = _fields(body)
+    if fields["webhook_url"] is not None:
+        _check_target(request, fields["webhook_url"])
     client: Client = request.scope["client_identity"]
     named = None if key is None else Key(f"{client.name}\n{blueprint.name}", key, _digest(fields))
     body = {**fields, "tracing_context": _tracing(request)}
@@ -136,6 +139,14 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
         "max_transitions": read.max_transitions,
         "hold": "held" if read.hold else None,
     }
+
+
+def _check_target(request: Request, url: str) -> None:
+    """Refuse a webhook that could never be sent; what its name leads to is judged when it is."""
+    try:
+        core_of(request).egress.check(url)
+    except EgressRefused as error:
+        raise ApiError(400, f"webhook_url: {error}") from error
 
 
 def _digest(fields: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from orchestrator_lite.api import (
     sign_in,
     skills,
     watching,
+    webhooks,
     workers,
 )
 from orchestrator_lite.api._front import App, Front
@@ -44,6 +45,7 @@ def application() -> FastAPI:
     app.router.routes.extend([*jobs.router.routes, *approval.router.routes, *watching.router.routes])
     app.router.routes.extend([*creation.router.routes, *public.router.routes, *files.router.routes])
     app.router.routes.extend([*calls.router.routes, *skills.router.routes, *admin.router.routes])
+    app.router.routes.extend(webhooks.router.routes)
     app.router.routes.extend([*sign_in.router.routes, *creation.last.routes])
     app.router.add_websocket_route("/_worker/ws/{worker_id}", channel)
     app.router.add_websocket_route("/_worker/ws", channel)

@@ -16,6 +16,7 @@ from avtomatika_client import AsyncClient, AsyncJobHandle, AsyncPager, Client, C
 from avtomatika_client._resources._files import AsyncFiles, Files
 from avtomatika_client._resources._jobs import AsyncJobs, Jobs
 from avtomatika_client._resources._skills import AsyncSkills, Skills
+from avtomatika_client._resources._webhooks import AsyncWebhooks, Webhooks
 from avtomatika_client._resources._workers import AsyncWorkers, Workers
 from tests.client._peer import STATUS, reply
 from tests.conftest import run
@@ -26,6 +27,7 @@ PAIRS = [
     (JobHandle, AsyncJobHandle),
     (Files, AsyncFiles),
     (Skills, AsyncSkills),
+    (Webhooks, AsyncWebhooks),
     (Workers, AsyncWorkers),
     (Pager, AsyncPager),
 ]
