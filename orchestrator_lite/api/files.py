@@ -62,7 +62,7 @@ _UPLOAD = {
         query("expires_in", {"type": "integer", "minimum": 1, "maximum": LONGEST, "default": 3600}, "Seconds."),
     ]
 }
-_ALWAYS = errors(400, 401, 404, 501, 503)
+_ALWAYS = errors(400, 401, 404, 429, 501, 503)
 _TAKEN: dict[int | str, dict[str, Any]] = {200: {"model": FileUploaded}, **_ALWAYS, **errors(408, 409, 413, 507)}
 _REDIRECT: dict[int | str, dict[str, Any]] = {302: {"description": "Where the file is, for a minute."}}
 _WORKERS = errors(403, 409)
@@ -222,9 +222,9 @@ async def linked_upload(request: Request) -> Response:
 
 
 async def _worked_on(request: Request) -> Live:
-    """The job of a task that the worker has just now.
+    """The job of a task that the worker has, or had last: its result would still be taken.
 
-    Files of other jobs are none of its business, and those of a task it has lost belong to whoever has it by now. Our
+    Files of other jobs are none of its business, and those of a task that another has by now are that one's. Our
     workers say who they are; official ones know other ways to files.
     """
     worker_id, incarnation = request.headers.get(headers.WORKER_ID), request.headers.get(headers.INCARNATION)
@@ -234,7 +234,7 @@ async def _worked_on(request: Request) -> Live:
     live = await _found(request)
     if live.job.is_final:
         raise ApiError(409, "Job has ended: its files are none of its workers' business any more")
-    if not any(row.worker_id == worker_id and row.until is not None for row in live.rows.values()):
+    if not any(row.worker_id == worker_id for row in live.rows.values()):
         raise ApiError(403, "You have no task of this job: a worker reaches the files of jobs it works on")
     return live
 

@@ -186,7 +186,7 @@ def test_a_worker_reaches_the_files_of_the_job_it_works_on():
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("PUT", "/content/a"), ("GET", "/content/a")])
 def test_a_worker_reaches_no_other_files(method, path):
-    """Not before it has a task of the job, not of one that another has, not when it has lost or done it."""
+    """Not before it has a task of the job, not when another has that by now, not when it is done."""
 
     async def body():
         async with serving(greet()) as house:
@@ -206,13 +206,13 @@ def test_a_worker_reaches_no_other_files(method, path):
             assert (reply.status_code, "say who you are" in reply.text) == (403, True)
             house.clock.jump(61)
             await until(lambda: house.lite._site.core._leases.get(task["task_id"]) is None)
-            assert await status(worker) == 403, "it has lost the task"
-            await worker.beat()
-            task = await worker.task()
-            assert await status(worker) == 200
-            await worker.answer(task)
+            assert await status(worker) == 200, "it has lost the task, and nobody else has it yet"
+            await stranger.beat()
+            task = await stranger.task()
+            assert (await status(worker), await status(stranger)) == (403, 200)
+            await stranger.answer(task)
             await house.ended(job_id)
-            assert await status(worker) == 409, "the job has ended"
+            assert await status(stranger) == 409, "the job has ended"
             reply = await house.http.get(await link(house, other, "a"))
             assert reply.content == b"older"
 

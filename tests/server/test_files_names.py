@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import unicodedata
 from pathlib import PurePosixPath, PureWindowsPath
+from urllib.parse import quote
 
+import httpx
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -12,6 +16,10 @@ from hypothesis import given
 from orchestrator_lite.files import FileNameError, SpanError
 from orchestrator_lite.files._names import address, checked, from_disk, named, on_disk
 from orchestrator_lite.files._spans import Span, parse_span
+from tests._support.house import serving
+from tests.conftest import run
+from tests.server.flows import greet
+from tests.server.test_files import held, link, names
 
 WRONG = {
     "": "empty",
@@ -145,3 +153,38 @@ def test_a_range_beyond_the_file_holds_no_byte(wanted, size):
     with pytest.raises(SpanError) as caught:
         parse_span(wanted, size)
     assert caught.value.size == size
+
+
+PARTS = ["a", "..", ".", "/", "%2F", "%00", "%0A", "%FF", "%", "%25", "\\", "%C3%A9", "e%CC%81", "x" * 300, "y" * 2000]
+PARTS += ["CON", "nul.txt", "C:", "~", "content", "upload", "%E2%80%AE", "%ED%A0%80", "+", "&", "'", '"', "<b>", "%20"]
+
+
+def test_whatever_stands_in_a_path_is_a_name_or_told_to_be_none():
+    """Sent as it is, without what a client would do to it; what is stored comes back."""
+    chosen = random.Random(4)
+    expected = {"PUT": {200, 400}, "DELETE": {200, 400}, "GET": {200, 302, 400, 404}, "HEAD": {302, 400, 404}}
+
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await held(house)
+            url = httpx.URL(house.lite.url)
+            for _ in range(300):
+                name = "".join(chosen.choices(PARTS, k=chosen.randrange(5)))
+                paths = {"PUT": "content/", "DELETE": "content/", "HEAD": "download/"}
+                method = chosen.choice([*expected])
+                path = paths.get(method) or chosen.choice(["download/", "upload?filename="])
+                reader, writer = await asyncio.open_connection(url.host, url.port)
+                writer.write(
+                    f"{method} /api/v1/jobs/{job_id}/files/{path}{name} HTTP/1.1\r\nHost: {url.netloc.decode()}\r\n"
+                    f"X-Client-Token: {house.lite.client_token}\r\nConnection: close\r\n"
+                    "Content-Length: 0\r\n\r\n".encode()
+                )
+                status = int((await reader.read()).split()[1])
+                assert status in expected[method], (method, path, name)
+                writer.close()
+            kept = await names(house, job_id)
+            assert len(kept) > 5
+            for name in kept:
+                assert (await house.http.get(await link(house, job_id, quote(name, safe="")))).content == b""
+
+    run(body())
