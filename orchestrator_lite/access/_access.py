@@ -12,11 +12,12 @@ from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 from orchestrator_lite.access._clients import DEFAULT_CLIENT, Account, Clients, read_clients
 from orchestrator_lite.access._errors import AccessError, Refused
+from orchestrator_lite.access._lent import Lent
 from orchestrator_lite.access._limits import Limits, Standing
 from orchestrator_lite.access._origin import is_development
 from orchestrator_lite.access._people import People
 from orchestrator_lite.access._quotas import Quotas
-from orchestrator_lite.access._workers import Badge, WorkerTokens, read_workers
+from orchestrator_lite.access._workers import UNKNOWN, Badge, WorkerTokens, read_workers
 from orchestrator_lite.engine.state import Client
 from orchestrator_lite.settings import Settings
 from orchestrator_lite.store import Store
@@ -40,6 +41,7 @@ class Access:
         development: Whether the credentials of development mode hold.
         workers: What workers may send.
         people: The users.
+        lent: Access tokens of workers.
         quotas: What clients have used of theirs.
         limits: The rate limits.
 
@@ -59,20 +61,23 @@ class Access:
                 " of workers): one is missing"
             )
         self.limits = Limits(settings, clock)
+        self.lent = Lent(clock)
         self.quotas = Quotas(clock, self._clients.quotas())
         self.people = People(
             settings.users, lifetime=settings.token_lifetime, clock=clock, development=self.development
         )
 
     async def open(self, store: Store) -> None:
-        """Take up what lies in the store: quotas, and what tokens of people are signed with.
+        """Take up what lies in the store: quotas, and what tokens are signed with.
 
         Raises:
             StoreError: The store cannot be used.
         """
         await self.quotas.open(store)
         given = self._settings.jwt_secret
-        self.people.sign_with(await _kept_key(store) if given is None else given.get_secret_value().encode())
+        key = await _kept_key(store) if given is None else given.get_secret_value().encode()
+        self.people.sign_with(key)
+        self.lent.sign_with(key)
 
     async def close(self) -> None:
         """Write what is left; the store is still open."""
@@ -109,15 +114,12 @@ class Access:
         """
         if token is None:
             raise Refused(401, "Missing X-Worker-Token header or client certificate")
-        workers = self.workers
         try:
-            badge = workers.badge(token)
-            if worker_id is not None:
-                workers.check(badge, worker_id)
-        except Refused:
-            raise await self._wrong(address, workers.refusal(worker_id)) from None
+            badge = await self._badge(token, worker_id)
+        except Refused as refused:
+            raise await self._wrong(address, str(refused)) from None
         if await self._suspected(token, address):
-            raise await self._wrong(address, workers.refusal(worker_id))
+            raise await self._wrong(address, self.workers.refusal(worker_id))
         await self.limits.worker(worker_id or "")
         return badge
 
@@ -146,6 +148,21 @@ class Access:
             workers = await asyncio.to_thread(self._read_workers)
         before, self.workers = self.workers, workers
         return before.changed(workers)
+
+    async def _badge(self, token: bytes, worker_id: str | None) -> Badge:
+        workers = self.workers
+        badge = workers.badge(token)
+        if badge is UNKNOWN:
+            owner = await self.lent.holder(token, workers)
+            if owner is None:
+                raise Refused(401, workers.refusal(worker_id))
+            if worker_id not in (None, owner):
+                said = f"Unauthorized: Access Token belongs to '{owner}', but request is for '{worker_id}'"
+                raise Refused(401, said)
+            return frozenset({owner})
+        if worker_id is not None:
+            workers.check(badge, worker_id)
+        return badge
 
     async def _suspected(self, token: bytes, address: str | None) -> bool:
         return len(token) < GUESSABLE and await self.limits.suspected(address)

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import SecretStr
 
 from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.access._errors import AccessError, Refused
+from orchestrator_lite.access._jwt import decoded, encoded
 from orchestrator_lite.access._limits import TOO_MANY
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ DEV_USER: Final = "dev"
 """The user of development mode; the password is the same."""
 
 DEV_HASH: Final = "$argon2id$v=19$m=65536,t=3,p=4$5xNWK0KkRz4GfSrXg2qyfg$U2U7lwjHWh9wwBW1V5SYo/2hUmVzxQzYB6qEjnx10do"
-_ISSUER: Final = "orchestrator_lite"
 _AUDIENCE: Final = "people"
-_ALGORITHM: Final = "HS256"
 _AT_ONCE: Final = 2
 """Passwords that are checked at a time: each takes 64 MiB and a core for a while."""
 _MOST_WAITING: Final = 64
@@ -112,12 +111,9 @@ class People:
 
     async def holder(self, token: str) -> User | None:
         """The user whose token it is; None: it is none of ours, has expired, or the password has changed since."""
-        with self._clock.hold():  # the library is large and the first token loads it
-            claims = _claims(token, self._key) if _loaded() else await asyncio.to_thread(_claims, token, self._key)
-        if claims is None or not isinstance(claims["exp"], int | float) or claims["exp"] <= self._clock.now():
-            return None
-        user = self._users.get(str(claims["sub"]))
-        if user is None or claims.get("pwd") != _mark(self._hashes[user.name]):
+        claims = await decoded(token, self._key, _AUDIENCE, self._clock)
+        user = None if claims is None else self._users.get(str(claims["sub"]))
+        if claims is None or user is None or claims.get("pwd") != _mark(self._hashes[user.name]):
             return None
         return user
 
@@ -127,18 +123,8 @@ class People:
         return self._token(name, known, now) if fits and known is not None else None
 
     def _token(self, name: str, known: str, now: float) -> str:
-        import jwt
-
-        claims = {
-            "iss": _ISSUER,
-            "aud": _AUDIENCE,
-            "sub": user_id(name),
-            "name": name,
-            "iat": int(now),
-            "exp": int(now) + self.lifetime,
-            "pwd": _mark(known),
-        }
-        return jwt.encode(claims, self._key, _ALGORITHM)
+        said = {"sub": user_id(name), "name": name, "pwd": _mark(known)}
+        return encoded(said, self._key, _AUDIENCE, now=now, lifetime=self.lifetime)
 
 
 def user_id(name: str) -> str:
@@ -149,30 +135,6 @@ def user_id(name: str) -> str:
 def hash_password(password: str) -> str:
     """The argon2 hash of a password, for the setting `users`."""
     return _hasher().hash(password)
-
-
-def _claims(token: str, key: bytes) -> dict[str, Any] | None:
-    """What a token of ours says; its times are for the caller to judge, by the server's clock."""
-    import jwt
-
-    try:
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            key,
-            algorithms=[_ALGORITHM],
-            audience=_AUDIENCE,
-            issuer=_ISSUER,
-            options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
-        )
-    except (jwt.InvalidTokenError, ValueError):
-        return None
-    return claims
-
-
-def _loaded() -> bool:
-    import sys
-
-    return "jwt" in sys.modules
 
 
 def _mark(known: str) -> str:

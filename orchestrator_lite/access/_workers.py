@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from avtomatika_client.protocol.worker import WORKER_ID_PATTERN
 from orchestrator_lite.access._digest import digest
@@ -14,10 +14,14 @@ from orchestrator_lite.access._toml import read_tables
 
 _WORKER_ID = re.compile(WORKER_ID_PATTERN)
 _INDIVIDUAL = "Unauthorized: Invalid individual worker token"
-_UNKNOWN = "Unauthorized: No valid token found"
+_NOBODYS = "Unauthorized: No valid token found"
 
 Badge: TypeAlias = frozenset[str] | None
 """The workers whose own token was sent; None: it was the token of all."""
+
+
+UNKNOWN: Final[frozenset[str]] = frozenset()
+"""The badge of nobody."""
 
 
 class WorkerTokens:
@@ -43,22 +47,13 @@ class WorkerTokens:
         return len(self.individual) + (self._common is not None)
 
     def badge(self, token: bytes) -> Badge:
-        """Whose token it is.
-
-        Raises:
-            Refused: 401, in the words of the releases: it makes official workers renew their token.
-        """
+        """Whose token it is; `UNKNOWN`, the badge of no worker: nobody's."""
         sent = digest(token)
-        if sent == self._common:
-            return None
-        owners = self._owners.get(sent)
-        if owners is None:
-            raise Refused(401, _UNKNOWN)
-        return owners
+        return None if sent == self._common else self._owners.get(sent, UNKNOWN)
 
     def refusal(self, worker_id: str | None) -> str:
         """What a worker that sent a wrong token is told."""
-        return _INDIVIDUAL if worker_id in self.individual else _UNKNOWN
+        return _INDIVIDUAL if worker_id in self.individual else _NOBODYS
 
     def check(self, badge: Badge, worker_id: str) -> None:
         """That whoever wears a badge may speak for a worker.
@@ -72,6 +67,10 @@ class WorkerTokens:
         """
         if (worker_id in self.individual) if badge is None else worker_id not in badge:
             raise Refused(401, self.refusal(worker_id))
+
+    def mark(self, worker_id: str) -> str:
+        """What tells the credential a worker is let in with from any other, and nothing else."""
+        return digest(b"mark" + self.individual.get(worker_id, self._common or b"")).hex()[:16]
 
     def changed(self, newer: WorkerTokens) -> set[str]:
         """The workers whose connections another set of tokens would not have let in."""

@@ -15,6 +15,7 @@ from orchestrator_lite.api import (
     creation,
     files,
     jobs,
+    lending,
     public,
     quarantine,
     sign_in,
@@ -46,7 +47,7 @@ def application() -> FastAPI:
     app.router.routes.extend([*creation.router.routes, *public.router.routes, *files.router.routes])
     app.router.routes.extend([*calls.router.routes, *skills.router.routes, *admin.router.routes])
     app.router.routes.extend(webhooks.router.routes)
-    app.router.routes.extend([*sign_in.router.routes, *creation.last.routes])
+    app.router.routes.extend([*lending.router.routes, *sign_in.router.routes, *creation.last.routes])
     app.router.add_websocket_route("/_worker/ws/{worker_id}", channel)
     app.router.add_websocket_route("/_worker/ws", channel)
     install_errors(app)

@@ -31,6 +31,9 @@ QUOTA: Final = "orchestrator_lite.quota"
 SIGNING_IN: Final = frozenset({"/api/auth/token", "/api/v1/auth/token"})
 """What people have no credentials for yet."""
 
+REFRESH: Final = "/_worker/auth/token/refresh"
+"""What a worker asks without a credential: what it sends in the body is one."""
+
 _NAMED = re.compile(r"/_worker/(?:workers/(?!register$)|ws/)([^/]+)")
 """The worker in a path; it goes before the one in a header, as officially."""
 
@@ -77,6 +80,8 @@ class Front:
         if access.development:
             check_origin(scope["headers"])
         path: str = scope["path"]
+        if path == REFRESH:
+            return await access.limits.stranger(address_of(scope))
         if path.startswith("/_worker/"):
             scope[BADGE] = await _worker(access, scope, path)
             return None

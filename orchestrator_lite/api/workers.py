@@ -74,7 +74,7 @@ async def result(request: Request) -> Response:
         read = read.flattened()
     except ValidationError as error:
         raise refusal(error) from error
-    worker_id = _valid(read.worker_id or request.headers.get(headers.WORKER_ID) or owner_of(request) or "unknown")
+    worker_id = valid(read.worker_id or request.headers.get(headers.WORKER_ID) or owner_of(request) or "unknown")
     _own(request, worker_id)
     _caller(request, worker_id, incarnation=read.incarnation)
     if _is_of_another(request, read.task_id):
@@ -118,10 +118,15 @@ async def register(request: Request) -> Response:
 
 
 def _worker_id(request: Request) -> str:
-    return _valid(request.path_params["worker_id"])
+    return valid(request.path_params["worker_id"])
 
 
-def _valid(worker_id: str) -> str:
+def valid(worker_id: str) -> str:
+    """A worker's id that is one.
+
+    Raises:
+        ApiError: 400.
+    """
     if not _WORKER_ID.fullmatch(worker_id):
         raise ApiError(400, f"worker_id: must match {WORKER_ID_PATTERN}")
     return worker_id
@@ -148,7 +153,7 @@ def speaking(request: Request) -> str:
     worker_id = request.headers.get(headers.WORKER_ID) or owner_of(request)
     if worker_id is None:
         raise ApiError(401, "Missing X-Worker-Id header")
-    _caller(request, _valid(worker_id))
+    _caller(request, valid(worker_id))
     return worker_id
 
 

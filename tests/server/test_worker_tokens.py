@@ -9,6 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from orchestrator_lite.api._app import application
+from orchestrator_lite.api._front import REFRESH
 from tests._support.house import House, serving, soon, until
 from tests.conftest import run
 from tests.server.flows import greet
@@ -45,7 +46,7 @@ def worker_routes() -> list[tuple[str, str]]:
     """Every HTTP route of workers, as worker w1 would call it."""
     found = []
     for route in application().routes:
-        if route.path.startswith("/_worker/") and hasattr(route, "methods"):
+        if route.path.startswith("/_worker/") and hasattr(route, "methods") and route.path != REFRESH:
             path = route.path.replace("{worker_id}", "w1").replace("{filename:filename}", "x.txt")
             found += [(method, path.replace("{", "").replace("}", "")) for method in route.methods]
     assert len(found) >= 8
@@ -226,5 +227,89 @@ def test_reload_without_a_file_changes_nothing():
             reply = await house.api("POST", "/admin/reload-workers")
             assert (reply.status_code, reply.json()) == (200, {"status": "worker_configs_reloaded"})
             assert (await house.registered("w1", "greet")).worker_id == "w1"
+
+    run(body())
+
+
+async def lent(house: House, token: str, worker_id: str | None = None) -> dict[str, Any]:
+    reply = await house.http.post("/_worker/auth/token", headers=sent(token, worker_id))
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+@pytest.mark.parametrize(("token", "worker_id"), [(OWN["w1"], "w1"), (COMMON, "w3")])
+def test_an_access_token_stands_for_the_credential_of_one_worker_for_an_hour(
+    tmp_path: Path, token: str, worker_id: str
+):
+    async def body():
+        async with house_with(tmp_path) as house:
+            given = await lent(house, token, worker_id)
+            assert (given["expires_in"], given["worker_id"]) == (3600, worker_id)
+            access = given["access_token"]
+            path = f"/_worker/workers/{worker_id}"
+            assert (await house.http.patch(path, headers=sent(access))).status_code == 200
+            other = await house.http.patch("/_worker/workers/w2", headers=sent(access))
+            assert other.status_code == 401
+            said = f"Unauthorized: Access Token belongs to '{worker_id}', but request is for 'w2'"
+            assert other.json() == {"error": said}
+            refresh = await house.http.patch(path, headers=sent(given["refresh_token"]))
+            assert refresh.status_code == 401, "a refresh token opens nothing"
+            house.clock.jump(3601)
+            assert (await house.http.patch(path, headers=sent(access))).status_code == 401
+            again = await house.http.post(
+                REFRESH, json={"refresh_token": given["refresh_token"]}, headers=sent("x", worker_id)
+            )
+            assert again.status_code == 200
+            assert (await house.http.patch(path, headers=sent(again.json()["access_token"]))).status_code == 200
+
+    run(body())
+
+
+def test_with_the_token_of_all_a_worker_that_names_itself_nowhere_is_lent_nothing(tmp_path: Path):
+    async def body():
+        async with house_with(tmp_path) as house:
+            assert (await lent(house, OWN["w2"]))["worker_id"] == "w2"
+            reply = await house.http.post("/_worker/auth/token", headers=sent(COMMON))
+            assert (reply.status_code, reply.json()["error"][:11]) == (400, "X-Worker-ID")
+
+    run(body())
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"refresh_token": 5}, 400),
+        ({"refresh_token": ""}, 400),
+        ({"refresh_token": "a.b.c"}, 403),
+        ([], 400),
+    ],
+)
+def test_what_is_no_refresh_token_is_refused(tmp_path: Path, body: Any, status: int):
+    async def go():
+        async with house_with(tmp_path) as house:
+            assert (await house.http.post(REFRESH, json=body)).status_code == status
+
+    run(go())
+
+
+def test_lent_tokens_end_with_the_credential_they_were_lent_against(tmp_path: Path):
+    async def body():
+        async with house_with(tmp_path) as house:
+            given = await lent(house, OWN["w1"], "w1")
+            kept = await lent(house, OWN["w2"], "w2")
+            written(tmp_path / "workers.toml", {**OWN, "w1": "the-new-token-of-w1"})
+            await house.api("POST", "/admin/reload-workers")
+            assert (
+                await house.http.patch("/_worker/workers/w1", headers=sent(given["access_token"]))
+            ).status_code == 401
+            reply = await house.http.post(REFRESH, json={"refresh_token": given["refresh_token"]})
+            assert (reply.status_code, reply.json()) == (
+                403,
+                {"error": "Unauthorized: Invalid refresh token (not found)"},
+            )
+            assert (
+                await house.http.patch("/_worker/workers/w2", headers=sent(kept["access_token"]))
+            ).status_code == 200
 
     run(body())

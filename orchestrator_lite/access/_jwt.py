@@ -1,0 +1,52 @@
+"""Signed tokens: HS256, by the server's clock, an audience for each use."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, Final
+
+from avtomatika_client.protocol.clock import Clock
+
+ISSUER: Final = "orchestrator_lite"
+_ALGORITHM: Final = "HS256"
+
+
+def encoded(claims: dict[str, Any], key: bytes, audience: str, *, now: float, lifetime: int) -> str:
+    """A token that says `claims`; takes a while the first time, when the library is loaded."""
+    import jwt
+
+    times = {"iat": int(now), "exp": int(now) + lifetime}
+    return jwt.encode({"iss": ISSUER, "aud": audience, **times, **claims}, key, _ALGORITHM)
+
+
+async def decoded(token: str, key: bytes, audience: str, clock: Clock) -> dict[str, Any] | None:
+    """What a token of ours says; None: it is none of ours, of another use, or has expired."""
+    if token.count(".") != 2:
+        return None
+    if "jwt" in sys.modules:
+        claims = _decoded(token, key, audience)
+    else:
+        with clock.hold():
+            claims = await asyncio.to_thread(_decoded, token, key, audience)
+    if claims is None or not isinstance(claims["exp"], int | float) or claims["exp"] <= clock.now():
+        return None
+    return claims
+
+
+def _decoded(token: str, key: bytes, audience: str) -> dict[str, Any] | None:
+    """Its times are judged by the caller: the library goes by the machine's clock."""
+    import jwt
+
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[_ALGORITHM],
+            audience=audience,
+            issuer=ISSUER,
+            options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
+        )
+    except (jwt.InvalidTokenError, ValueError):
+        return None
+    return claims
