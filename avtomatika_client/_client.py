@@ -16,6 +16,7 @@ from avtomatika_client.protocol.headers import CLIENT_TOKEN
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from avtomatika_client._resources._blueprints import AsyncBlueprints, Blueprints
     from avtomatika_client._resources._jobs import AsyncJobs, Jobs
     from avtomatika_client._resources._skills import AsyncSkills, Skills
     from avtomatika_client._resources._webhooks import AsyncWebhooks, Webhooks
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from avtomatika_client._seam import AsyncTransport, SyncTransport
     from avtomatika_client._transport import AsyncHttpClient, HttpClient
     from avtomatika_client.protocol.jobs import ServerStatus
+    from avtomatika_client.protocol.overview import Dashboard
 
 DEFAULT_TIMEOUT = 30.0
 
@@ -48,6 +50,7 @@ class Client:
         skills: What workers can do, and having it done.
         workers: The registered workers.
         webhooks: What jobs report of themselves.
+        blueprints: The blueprints it serves.
 
     Raises:
         ValueError: The URL or the token cannot be used.
@@ -57,6 +60,7 @@ class Client:
     skills: Skills
     workers: Workers
     webhooks: Webhooks
+    blueprints: Blueprints
 
     def __init__(
         self,
@@ -96,6 +100,37 @@ class Client:
 
         return self._caller.run(jobs.status(self._caller.session, timeout))
 
+    def dashboard(self, *, timeout: Timeout = UNSET) -> Dashboard:
+        """How much there is on the server: workers, jobs, tasks (`GET /api/v1/dashboard`).
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: The server has no dashboard.
+        """
+        from avtomatika_client._calls import overview
+
+        return self._caller.run(overview.dashboard(self._caller.session, timeout))
+
+    def metrics(self, *, timeout: Timeout = UNSET) -> str:
+        """The server's metrics in the Prometheus text format (`GET /_public/metrics`).
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: The server tells none, as official ones.
+        """
+        from avtomatika_client._calls import overview
+
+        return self._caller.run(overview.metrics(self._caller.session, timeout))
+
+    @property
+    def docs_url(self) -> str:
+        """Where the server's interactive documentation is (`GET /_public/docs`)."""
+        return f"{self.url}/_public/docs"
+
     def with_options(self, *, timeout: Timeout = UNSET, retries: int | Retry | Unset = UNSET) -> Self:
         """A cheap copy with other defaults that shares the connections; closing it closes nothing.
 
@@ -124,6 +159,7 @@ class Client:
         return f"<{type(self).__name__} {self.url}>"
 
     def _start(self, caller: SyncCaller, *, owner: bool) -> None:
+        from avtomatika_client._resources._blueprints import Blueprints
         from avtomatika_client._resources._jobs import Jobs
         from avtomatika_client._resources._skills import Skills
         from avtomatika_client._resources._webhooks import Webhooks
@@ -135,6 +171,7 @@ class Client:
         self.skills = Skills(caller)
         self.workers = Workers(caller)
         self.webhooks = Webhooks(caller)
+        self.blueprints = Blueprints(caller)
 
 
 class AsyncClient:
@@ -155,6 +192,7 @@ class AsyncClient:
         skills: What workers can do, and having it done.
         workers: The registered workers.
         webhooks: What jobs report of themselves.
+        blueprints: The blueprints it serves.
 
     Raises:
         ValueError: The URL or the token cannot be used.
@@ -164,6 +202,7 @@ class AsyncClient:
     skills: AsyncSkills
     workers: AsyncWorkers
     webhooks: AsyncWebhooks
+    blueprints: AsyncBlueprints
 
     def __init__(
         self,
@@ -202,6 +241,37 @@ class AsyncClient:
 
         return await self._caller.run(jobs.status(self._caller.session, timeout))
 
+    async def dashboard(self, *, timeout: Timeout = UNSET) -> Dashboard:
+        """How much there is on the server: workers, jobs, tasks (`GET /api/v1/dashboard`).
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: The server has no dashboard.
+        """
+        from avtomatika_client._calls import overview
+
+        return await self._caller.run(overview.dashboard(self._caller.session, timeout))
+
+    async def metrics(self, *, timeout: Timeout = UNSET) -> str:
+        """The server's metrics in the Prometheus text format (`GET /_public/metrics`).
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: The server tells none, as official ones.
+        """
+        from avtomatika_client._calls import overview
+
+        return await self._caller.run(overview.metrics(self._caller.session, timeout))
+
+    @property
+    def docs_url(self) -> str:
+        """Where the server's interactive documentation is (`GET /_public/docs`)."""
+        return f"{self.url}/_public/docs"
+
     def with_options(self, *, timeout: Timeout = UNSET, retries: int | Retry | Unset = UNSET) -> Self:
         """A cheap copy with other defaults that shares the connections; closing it closes nothing.
 
@@ -234,6 +304,7 @@ class AsyncClient:
         return f"<{type(self).__name__} {self.url}>"
 
     def _start(self, caller: AsyncCaller, *, owner: bool) -> None:
+        from avtomatika_client._resources._blueprints import AsyncBlueprints
         from avtomatika_client._resources._jobs import AsyncJobs
         from avtomatika_client._resources._skills import AsyncSkills
         from avtomatika_client._resources._webhooks import AsyncWebhooks
@@ -245,6 +316,7 @@ class AsyncClient:
         self.skills = AsyncSkills(caller)
         self.workers = AsyncWorkers(caller)
         self.webhooks = AsyncWebhooks(caller)
+        self.blueprints = AsyncBlueprints(caller)
 
 
 def _session(

@@ -36,6 +36,40 @@ def targets(handler: StateHandler) -> Iterator[tuple[str, int]]:
                     yield found.value, handler.line + found.lineno - 1
 
 
+def ways(blueprint: Blueprint) -> Iterator[tuple[str, str, str]]:
+    """State, next state and what leads there, as far as the handlers' source names them."""
+    for handler in _handlers(blueprint):
+        for node in ast.walk(_tree(handler)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_actions(node.func.value):
+                for label, target in _labelled(node.func.attr, node):
+                    yield handler.state, target, label
+
+
+def _labelled(action: str, call: ast.Call) -> Iterator[tuple[str, str]]:
+    if action in _WITH_TRANSITIONS:
+        for argument in _argument(call, "transitions", _WITH_TRANSITIONS[action]):
+            if isinstance(argument, ast.Dict):
+                for key, value in zip(argument.keys, argument.values, strict=True):
+                    if (target := _text(value)) is not None:
+                        yield _about(action, call) + (_text(key) or "…"), target
+        return
+    for found in _named(action, call):
+        if (target := _text(found)) is not None:
+            yield ("all done" if action == "dispatch_parallel" else ""), target
+
+
+def _about(action: str, call: ast.Call) -> str:
+    """What is done on the way: the skill, the blueprint, or that people are asked."""
+    if action == "await_human_approval":
+        return "decided: "
+    name = next((_text(item) for key in ("task_type", "blueprint_name") for item in _argument(call, key, 0)), None)
+    return f"{name}: " if name else ""
+
+
+def _text(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
 def _handlers(blueprint: Blueprint) -> Iterator[StateHandler]:
     yield from blueprint.defaults.values()
     for group in blueprint.conditionals.values():

@@ -12,6 +12,9 @@ CLIENT_TOKEN: Final = "x-client-token"  # noqa: S105
 WORKER_TOKEN: Final = "x-worker-token"  # noqa: S105
 WORKER_ID: Final = "x-worker-id"
 PROTOCOL_VERSION: Final = "x-rxon-version"
+"""Which release of the protocol speaks (from 1.0b13)."""
+
+PROTOCOL: Final = "1.0b17"  # the latest release of `rxon` that is understood; not a feature
 
 INCARNATION: Final = "x-avtomatika-incarnation"
 """Which start of a worker speaks; a server with LEASES answers a superseded one 409 `superseded`."""

@@ -56,6 +56,14 @@ class Blueprints:
         """The blueprint whose jobs are created by a POST to this path."""
         return self._by_path.get(path)
 
+    def endpoints(self) -> list[tuple[Blueprint, str]]:
+        """Every blueprint that has one, with the path under which its jobs are created."""
+        return [
+            (blueprint, f"/api/{blueprint.api_version or DEFAULT_VERSION}{blueprint.api_endpoint}")
+            for blueprint in self.all()
+            if blueprint.api_endpoint
+        ]
+
     def all(self) -> list[Blueprint]:
         """Every blueprint."""
         return list(self._by_name.values())

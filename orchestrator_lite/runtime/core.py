@@ -28,6 +28,7 @@ from orchestrator_lite.runtime.handling import Handling
 from orchestrator_lite.runtime.jobs import Live
 from orchestrator_lite.runtime.keys import Key, Keys
 from orchestrator_lite.runtime.leases import Lease, LeaseBook
+from orchestrator_lite.runtime.measuring import Measures
 from orchestrator_lite.runtime.runner import Applied, Runner
 from orchestrator_lite.runtime.timekeeper import LATEST, Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
@@ -303,6 +304,26 @@ class Core:
             return LetOut(at=self.clock.now(), state=state)
 
         return await self._runner.apply(job_id, let_out)
+
+    @property
+    def measures(self) -> Measures:
+        """What has been counted since the start."""
+        return self._runner.measures
+
+    @property
+    def polls_waiting(self) -> int:
+        """How many polls of workers wait for a task."""
+        return self._dispatcher.waiting
+
+    @property
+    def waits(self) -> int:
+        """How many jobs somebody waits for."""
+        return len(self._watchers.jobs())
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether everybody who waits is let go."""
+        return self._dispatcher.closed
 
     @property
     def moves(self) -> int:

@@ -11,13 +11,14 @@ from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.worker import Heartbeat, Registration, TaskResult
 from orchestrator_lite.engine.events import LeaseLost, ResultArrived
 from orchestrator_lite.engine.json_values import copied
+from orchestrator_lite.engine.lanes import skill_of
 from orchestrator_lite.engine.step import Verdict
 from orchestrator_lite.runtime.catalogue import Catalogue
 from orchestrator_lite.runtime.dispatcher import Dispatcher
 from orchestrator_lite.runtime.jobs import Live, in_queue
 from orchestrator_lite.runtime.leases import Lease, LeaseBook
 from orchestrator_lite.runtime.poll import Poll
-from orchestrator_lite.runtime.runner import Runner
+from orchestrator_lite.runtime.runner import Applied, Runner
 from orchestrator_lite.runtime.workers import Worker, Workers
 from orchestrator_lite.store import Due, Renewal, Store, TaskRow
 
@@ -137,13 +138,25 @@ class Desk:
                 error=error,
             )
 
+        lease = self.leases.get(result.task_id)
         applied = await self._runner.apply(result.job_id, arrived)
+        self._measure(applied, lease, status)
         if applied is None or applied.verdict is None:
             message = f"Job {result.job_id} not found (expired or deleted)."
             return Verdict(reason="job_not_found", message=message)
         if worker is not None and applied.verdict.reason is None:
             worker.judged(well=status != "failure" or _is_blameless(error))
         return applied.verdict
+
+    def _measure(self, applied: Applied | None, lease: Lease | None, status: str) -> None:
+        measures = self._runner.measures
+        if applied is None or applied.verdict is None:
+            measures.ignored["job_not_found"] += 1
+        elif applied.verdict.reason is not None:
+            measures.ignored[applied.verdict.reason] += 1
+        else:
+            skill = "unknown" if lease is None else skill_of(lease.row.skill)
+            measures.answered(skill, status, None if lease is None else self._clock.now() - lease.taken_at)
 
     def progress(self, worker: Worker, task_id: str, attempt: int | None, value: Any, message: Any) -> None:
         """Take a task's progress; it is evidence that the task runs."""
@@ -180,6 +193,7 @@ class Desk:
 
         log.info("task %s attempt %s: %s", row.task_id, row.attempt, reason)
         worker = self.workers.get(row.worker_id or "")
+        self._runner.measures.went_away(skill_of(row.skill))
         if worker is not None:
             worker.judged(well=False)
         await self.write_renewals()  # what shows that it had begun is what makes the next one a new attempt
@@ -229,7 +243,14 @@ class Desk:
             self.leases.took(row, now)
             self._runner.jobs.moved(row)
             self._runner.expect(row.until)
+            self._measure_wait(row, now)
         return rows
+
+    def _measure_wait(self, row: TaskRow, now: float) -> None:
+        live = self._runner.jobs.peek(row.job_id)
+        task = None if live is None else live.job.tasks.get(row.task_id)
+        if task is not None:
+            self._runner.measures.handed_out(now - task.dispatched_at)
 
     async def _waited(self, poll: Poll, seconds: float, gone: asyncio.Future[Any]) -> list[TaskRow]:
         self._dispatcher.waits(poll)

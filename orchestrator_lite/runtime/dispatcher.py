@@ -75,6 +75,11 @@ class Dispatcher:
         now = self._clock.monotonic()
         return all(self._dry.get(lane, 0.0) > now for lane in poll.lanes)
 
+    @property
+    def waiting(self) -> int:
+        """How many polls wait."""
+        return len(self._polls)
+
     def waits(self, poll: Poll) -> None:
         """The poll waits for a task to come."""
         self._polls.add(poll)

@@ -75,6 +75,10 @@ class Jobs:
         self.put(live)
         return live
 
+    def peek(self, job_id: str) -> Live | None:
+        """A job, if it is in memory."""
+        return self._live.get(job_id)
+
     def put(self, live: Live) -> None:
         """Keep a job as it was committed."""
         self.moves += 1

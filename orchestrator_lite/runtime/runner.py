@@ -28,6 +28,7 @@ from orchestrator_lite.runtime.handling import Handling, Outcome
 from orchestrator_lite.runtime.jobs import Jobs, Live, in_queue
 from orchestrator_lite.runtime.keys import KEPT
 from orchestrator_lite.runtime.leases import LeaseBook
+from orchestrator_lite.runtime.measuring import Measures
 from orchestrator_lite.runtime.placement import Placement
 from orchestrator_lite.runtime.poll import Poll
 from orchestrator_lite.runtime.runs import Runs
@@ -85,6 +86,7 @@ class Runner:
         self.jobs = Jobs(store)
         self.timekeeper: Timekeeper | None = None
         self.deliverer: Deliverer | None = None
+        self.measures = Measures()
         self._clock = clock
         self._find_blueprint = find_blueprint
         self._dispatcher = dispatcher
@@ -222,6 +224,7 @@ class Runner:
 
     def _settled(self, draft: Draft, change: Change) -> None:
         """What a change means for its own job and those around it."""
+        self.measures.committed(draft.base.job if draft.base.version else None, draft.job, draft.enqueue)
         self.jobs.put(draft.live(change))
         for ref in (*change.drop, *change.requeue):
             if ref.task_id not in draft.cancel:
@@ -254,6 +257,7 @@ class Runner:
         for row in rows:
             self._leases.took(row, now)
             self.jobs.moved(row)
+            self.measures.handed_out(0.0)
         if not self._dispatcher.deliver(poll, rows):
             self._spawn(self.take_back(rows))
 

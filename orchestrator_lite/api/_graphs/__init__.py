@@ -1,0 +1,1 @@
+"""Drawings of a blueprint's graph, one module a format."""
