@@ -65,6 +65,8 @@ class Settings(BaseSettings):
         heartbeat_interval: Seconds between heartbeats that our workers are asked for.
         egress_allow: Hosts, `HOST` or `HOST:PORT`, that webhooks may reach though the guard would refuse them.
         webhook_secret: What webhooks are signed with, for clients without a secret of their own; none: nothing.
+        log_format: `text` for people, `json` for one object a line.
+        log_level: The least that `serve` logs: `DEBUG` also tells of each job, `INFO` of those that end badly.
         approval_tokens: Whether a decision needs its job's token, which counts once; off: anonymous, as officially.
     """
 
@@ -105,6 +107,8 @@ class Settings(BaseSettings):
     heartbeat_interval: float = Field(default=5.0, gt=0)
     egress_allow: list[str] = []
     webhook_secret: SecretStr | None = None
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     approval_tokens: bool = False
 
     @field_validator("files")

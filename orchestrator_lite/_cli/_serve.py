@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 
 from orchestrator_lite._loading import load_blueprints
+from orchestrator_lite._logs import configure
 from orchestrator_lite.app import Orchestrator
 from orchestrator_lite.settings import Settings
 
@@ -16,8 +16,7 @@ log = logging.getLogger("orchestrator_lite")
 
 async def serve_files(files: list[str], settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; a second signal ends at once."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    configure(settings.log_format, settings.log_level)
     blueprints = load_blueprints(files)
     orchestrator = Orchestrator(blueprints, settings=settings)
     stop = _stop_on_signals()

@@ -52,7 +52,7 @@ def _take(core: Core, access: Access, worker_id: str, text: str) -> None:
     try:
         frame = from_json(text)
     except ValueError:
-        log.debug("unreadable frame from worker %s", worker_id)
+        log.debug("an unreadable frame", extra={"worker_id": worker_id})
         return
     if not isinstance(frame, dict):
         return

@@ -191,7 +191,8 @@ class Desk:
                 return None
             return LeaseLost(at=self._clock.now(), task_id=row.task_id, standing=in_queue(current), reason=reason)
 
-        log.info("task %s attempt %s: %s", row.task_id, row.attempt, reason)
+        about = {"job_id": row.job_id, "task_id": row.task_id, "worker_id": row.worker_id}
+        log.info("attempt %s of a task is lost: %s", row.attempt, reason, extra=about)
         worker = self.workers.get(row.worker_id or "")
         self._runner.measures.went_away(skill_of(row.skill))
         if worker is not None:

@@ -198,7 +198,7 @@ class Runner:
     def _strand(self, job: Job) -> None:
         """Let a job wait whose blueprint is not loaded; each blueprint is told of once."""
         if job.blueprint not in self._stranded:
-            log.error("jobs wait (%s first): blueprint %r is not loaded", job.id, job.blueprint)
+            log.error("jobs wait: blueprint %r is not loaded", job.blueprint, extra={"job_id": job.id})
         self._stranded.setdefault(job.blueprint, set()).add(job.id)
 
     async def _commit(self, draft: Draft, runs: Runs) -> None:
@@ -225,6 +225,8 @@ class Runner:
     def _settled(self, draft: Draft, change: Change) -> None:
         """What a change means for its own job and those around it."""
         self.measures.committed(draft.base.job if draft.base.version else None, draft.job, draft.enqueue)
+        if log.isEnabledFor(logging.INFO):
+            _tell(draft.base.version, draft.job)
         self.jobs.put(draft.live(change))
         for ref in (*change.drop, *change.requeue):
             if ref.task_id not in draft.cancel:
@@ -301,7 +303,7 @@ class Runner:
                 await self.apply(job.id, lambda _: event)
                 return
             except StoreError as error:
-                log.warning("job %s: the outcome of a handler could not be stored: %s", job.id, error)
+                log.warning("the outcome of a handler could not be stored: %s", error, extra={"job_id": job.id})
                 await self._clock.sleep(1.0)
 
     async def _resume_one(self, job_id: str, gate: asyncio.Semaphore) -> None:
@@ -322,6 +324,23 @@ class Runner:
         self._background.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("background work failed", exc_info=task.exception())
+
+
+def _tell(version: int, job: Job) -> None:
+    """Log what people look for: jobs that begin and end, louder when they end badly."""
+    if version and not job.is_final:
+        return
+    quiet = not job.is_final or job.status in {"finished", "cancelled"}
+    code = None if job.error is None else job.error.get("code")
+    word = job.status if job.is_final else "accepted"
+    message = "job of %s: %s" if code is None else "job of %s: %s (%s)"
+    arguments = (job.blueprint, word) if code is None else (job.blueprint, word, code)
+    log.log(
+        logging.DEBUG if quiet else logging.INFO,
+        message,
+        *arguments,
+        extra={"job_id": job.id, "client": job.client.name},
+    )
 
 
 def _earliest(change: Change) -> float | None:
