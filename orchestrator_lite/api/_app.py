@@ -31,7 +31,6 @@ from orchestrator_lite.api._http import install_errors
 from orchestrator_lite.api._site import Site
 from orchestrator_lite.api.channel import channel
 
-
 _ROUTERS = (
     creation.creation,
     workers.router,
