@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -27,6 +28,14 @@ PASSWORD = "correct horse battery staple"
 HASH = hash_password(PASSWORD)
 TOKENS = {"client_token": "a-token-of-the-clients", "worker_token": "a-token-of-the-workers"}
 PEOPLE = {**TOKENS, "users": {"ada": HASH}}
+HOSTILE = [
+    b"[" * 2_500,
+    b"[" * 40_000,
+    b'{"alg": ' + b"1" * 2_900 + b"}",
+    b'{"alg": null}',
+    b"\xff\xfe",
+    b'{"alg": "HS256", "b64": false}',
+]
 SECRET = "a-secret-of-thirty-two-characters-"
 
 
@@ -112,6 +121,8 @@ def test_a_forged_token_is_nobodys():
                 f"{head}.{said}.{signature[:-4]}AAAA",
                 jwt.encode(claims, "another-secret-of-thirty-two-chars", "HS256"),
                 jwt.encode(claims, "", "none"),
+                *(f"{b64encode(text).decode().rstrip('=')}.{said}.{signature}" for text in HOSTILE),
+                "é.ü.\x00",
                 jwt.encode(claims, SECRET + SECRET, "HS512"),
                 *(jwt.encode({**claims, key: "x"}, SECRET, "HS256") for key in ("aud", "iss", "sub", "pwd", "exp")),
                 *(
@@ -130,6 +141,7 @@ def test_a_forged_token_is_nobodys():
     [
         (b"", {"body": "Invalid JSON body"}),
         (b"[1]", None),
+        (b'{"username": "ada", "password": "\\ud800"}', None),
         (b"{", {"body": "Invalid JSON body"}),
         (b"{}", {"username": "Field required", "password": "Field required"}),
         (b'{"username": "ada"}', {"password": "Field required"}),

@@ -313,3 +313,14 @@ def test_lent_tokens_end_with_the_credential_they_were_lent_against(tmp_path: Pa
             ).status_code == 200
 
     run(body())
+
+
+@pytest.mark.parametrize("token", ["a.b.c", "W1tbW1tb." * 2 + "x", "e30." * 2 + "e30", "." * 2, "é.ü.ß"])
+def test_a_token_that_only_looks_like_a_lent_one_is_nobodys(tmp_path: Path, token: str):
+    async def body():
+        async with house_with(tmp_path) as house:
+            headers = [(b"X-Worker-Token", token.encode("latin-1"))]
+            reply = await house.http.patch("/_worker/workers/w3", headers=headers)
+            assert (reply.status_code, reply.json()) == (401, UNKNOWN)
+
+    run(body())
