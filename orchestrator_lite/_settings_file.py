@@ -76,7 +76,8 @@ def _check(place: str, value: Any, field: FieldInfo) -> None:
 
 def reason(error: ValidationError) -> str:
     """What is wrong, without the value: it may be a secret."""
-    return _line(error.errors(include_url=False, include_input=False, include_context=False)[0]["msg"])
+    said = str(error.errors(include_url=False, include_input=False, include_context=False)[0]["msg"])
+    return _line(said.removeprefix("Value error, "))
 
 
 def _line(text: object) -> str:
