@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from avtomatika_client.protocol._base import JSON
     from avtomatika_client.protocol.jobs import HistoryEvent, Job
     from avtomatika_client.protocol.skills import SkillRecord
+    from avtomatika_client.protocol.webhooks import WebhookDelivery
     from avtomatika_client.protocol.worker import WorkerRecord
 
 _LONGEST = 2000
@@ -71,6 +72,12 @@ def of_skill(skill: SkillRecord) -> list[str]:
     fields = schema.get("properties")
     takes = ", ".join(fields) if isinstance(fields, dict) else ""
     return [skill.name, skill.version or "", takes, ", ".join(skill.workers) or "(none now)"]
+
+
+def of_delivery(delivery: WebhookDelivery) -> list[str]:
+    """A delivery's cells; why it has not arrived, where it has not."""
+    told = [str(delivery.id), delivery.event, delivery.job_id, delivery.status.value, str(delivery.attempts)]
+    return [*told, moment(delivery.next_attempt_at), delivery.error or ""]
 
 
 def error_of(job: Job) -> str:
