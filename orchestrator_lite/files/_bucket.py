@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.files._bucket_feed import PIECE, Feed, fed, in_pieces
 from orchestrator_lite.files._bucket_store import made
-from orchestrator_lite.files._bucket_told import MISCONFIGURED, BucketError, told
+from orchestrator_lite.files._bucket_told import MISCONFIGURED, WARNING, BucketError, told
 from orchestrator_lite.files._door import Door
 from orchestrator_lite.files._errors import FileMissingError, FileNameError, FilesError
 from orchestrator_lite.files._names import checked
@@ -77,15 +77,16 @@ class Bucket:
         """
         try:
             async with self._clock.timeout(FIRST_LOOK):
-                await self._look("jobs/")
+                await self._look("jobs/", quiet=True)
         except BucketError as error:
             if error.reason in MISCONFIGURED:
                 raise FilesError(
                     f"The bucket for files {self._name!r} cannot be used ({error.reason}): see the settings `files`,"
                     " `s3_endpoint`, `s3_region`, `s3_access_key` and `s3_secret_key`."
                 ) from None
+            log.warning(WARNING, self._name, error.reason)
         except TimeoutError:
-            log.warning("files are not available: the bucket %s does not answer", self._name)
+            log.warning(WARNING, self._name, "it does not answer")
 
     async def close(self) -> None:
         """As of `Place`: there is nothing to end."""
@@ -231,18 +232,18 @@ class Bucket:
             await self._look(key)  # a missing bucket answers in the same way
             raise
 
-    async def _look(self, prefix: str) -> None:
+    async def _look(self, prefix: str, *, quiet: bool = False) -> None:
         """Whether the bucket is there: one that is not there says so only to whoever lists it."""
-        async for _ in self._listed(prefix, at_once=1):
+        async for _ in self._listed(prefix, at_once=1, quiet=quiet):
             return
 
-    async def _listed(self, prefix: str, at_once: int = 1000) -> AsyncIterator[Any]:
+    async def _listed(self, prefix: str, *, at_once: int = 1000, quiet: bool = False) -> AsyncIterator[Any]:
         from obstore import list as listing
 
         with told(self._name):
             found = listing(self._store, prefix, chunk_size=at_once)
         while True:
-            with self._clock.hold(), told(self._name):
+            with self._clock.hold(), told(self._name, quiet=quiet):
                 batch = await anext(found, None)
             if batch is None:
                 return

@@ -16,6 +16,8 @@ MISCONFIGURED = frozenset(
 )
 """What no waiting will mend."""
 
+WARNING = "files are not available: the bucket %s: %s"
+
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 
@@ -33,8 +35,12 @@ class BucketError(FilesError):
 
 
 @contextmanager
-def told(bucket: str) -> Iterator[None]:
+def told(bucket: str, *, quiet: bool = False) -> Iterator[None]:
     """Let nothing but our errors of files out, where the bucket was the cause.
+
+    Args:
+        bucket: Its name.
+        quiet: Leave the warning in the log to the caller.
 
     Raises:
         FileMissingError: There is nothing there.
@@ -50,7 +56,8 @@ def told(bucket: str) -> Iterator[None]:
         reason = _reason(error)
         if isinstance(error, FileNotFoundError) and reason not in MISCONFIGURED:
             raise FileMissingError("File not found") from None
-        log.warning("files are not available: the bucket %s: %s", bucket, reason)
+        if not quiet:
+            log.warning(WARNING, bucket, reason)
         raise BucketError(bucket, reason) from None
 
 
