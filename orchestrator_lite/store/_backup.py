@@ -85,14 +85,24 @@ def _fill(part: Path, database: bytes) -> None:
     part.write_bytes(database)
 
 
+def _check_ours(connection: sqlite3.Connection, source: Path) -> None:
+    try:
+        ours = connection.execute("PRAGMA application_id").fetchone()[0] == _schema.APPLICATION_ID
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB:
+            raise
+        ours = False
+    if not ours:
+        raise StoreError(f"{source} is not a store of ours: check the path.")
+
+
 def _copy(source: Path, part: Path) -> None:
     uri = f"{source.as_uri()}?mode=rw"
     with (
         closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as theirs,
         closing(sqlite3.connect(part, isolation_level=None)) as ours,
     ):
-        if theirs.execute("PRAGMA application_id").fetchone()[0] != _schema.APPLICATION_ID:
-            raise StoreError(f"{source} is not a store of ours: check the path.")
+        _check_ours(theirs, source)
         # One reading transaction around all steps: writers go on, and no step has to begin anew because of them.
         theirs.execute("BEGIN")
         theirs.execute("SELECT count(*) FROM sqlite_master").fetchone()

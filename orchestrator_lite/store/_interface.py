@@ -122,7 +122,7 @@ class Store(Protocol):
         """Pending messages that are due by `now`, the one due first first, and when the next will be (None: never)."""
 
     async def put_outgoing(self, rows: Sequence[Outgoing]) -> None:
-        """Replace messages by their ids; one that has been forgotten meanwhile stays so."""
+        """Replace messages by their ids: all but whose they are. One that has been forgotten meanwhile stays so."""
 
     async def outgoing(self, message_id: int) -> Outgoing | None:
         """A message by its id."""

@@ -218,8 +218,7 @@ class SqliteStore:
 
     async def client_events_after(self, client: str, seq: int = 0, limit: int = 1000) -> list[EventRow]:
         """See `Store.client_events_after`; other verbs have their turns between the parts of a long history."""
-        found: list[EventRow] = []
-        reached: int | None = seq
+        found, reached = await self._do(_history.client_events, client, seq, limit)
         while reached is not None and len(found) < limit:
             events, reached = await self._do(_history.client_events, client, reached, limit - len(found))
             found += events

@@ -64,7 +64,8 @@ class Beside:
         for row in rows:
             stored = self._outgoing.get(row.id)
             if stored is not None and stored.event_id == row.event_id:
-                self._outgoing[row.id] = row
+                fixed = {name: getattr(stored, name) for name in ("job_id", "client", "kind", "created_at")}
+                self._outgoing[row.id] = replace(row, **fixed)
 
     async def outgoing(self, message_id: int) -> Outgoing | None:
         return self._outgoing.get(message_id)

@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypothesis import given, settings, strategies as st
 
-from orchestrator_lite.store import Change, Conflict, Renewal, SqliteStore, TaskRef, Timer, WorkerRow
+from orchestrator_lite.store import (
+    Change,
+    Checkpoint,
+    Conflict,
+    Keyed,
+    KeyTaken,
+    Renewal,
+    SqliteStore,
+    TaskRef,
+    Timer,
+    WorkerRow,
+)
 from tests.conftest import run
 from tests.store.dict_store import DictStore
 from tests.store.rows import NOW, event, job, task
+from tests.store.test_outgoing import message
 from tests.store.test_sqlite_groups import all_waiting, busy
 
 if TYPE_CHECKING:
@@ -58,6 +70,10 @@ queued_tasks = st.builds(
 leased_tasks = st.builds(task, tasks, jobs, skill=skills, worker_id=workers, incarnation=starts, until=times)
 timers = st.builds(Timer, st.sampled_from(["k1", "k2", "k3"]), jobs, st.just("n"), times)
 states = st.sampled_from(["pending", "running", "finished"])
+names = st.sampled_from(["n1", "n2", "x"])
+sending = st.sampled_from(["pending", "delivered"])
+messages = st.builds(message, names, jobs, st.none() | times, status=sending)
+put = st.builds(message, names, jobs, st.none() | times, status=sending, id=st.integers(1, 4))
 
 
 def few(strategy: st.SearchStrategy[Any], most: int = 2) -> st.SearchStrategy[list[Any]]:
@@ -78,6 +94,10 @@ commits = st.tuples(
             "requeue": few(refs, 1),
             "set_timers": few(timers),
             "clear_timers": few(st.sampled_from(["k1", "k2", "k3"])),
+            "key": st.none() | st.builds(Keyed, names, st.just("d"), jobs, times),
+            "outgoing": few(messages),
+            "checkpoints": few(st.builds(Checkpoint, tasks, jobs, times, st.binary(max_size=2))),
+            "drop_checkpoints": few(tasks),
         }
     ),
 )
@@ -99,6 +119,19 @@ others = st.one_of(
         limits,
         st.integers(0, 2),
     ),
+    st.tuples(st.just("checkpoint"), tasks),
+    st.tuples(st.just("key"), names),
+    st.tuples(st.just("client_events_after"), st.sampled_from(["c", "nobody"]), st.integers(0, 9), limits),
+    st.tuples(st.just("last_event")),
+    st.tuples(st.just("lanes")),
+    st.tuples(st.just("outgoing_due"), times, limits),
+    st.tuples(st.just("put_outgoing"), few(put)),
+    st.tuples(st.just("outgoing_of"), st.sampled_from(["c", "nobody"])),
+    st.tuples(st.just("put_notes"), st.dictionaries(names, st.none() | st.binary(max_size=2))),
+    st.tuples(st.just("notes"), st.sampled_from(["", "n", "n1", "z"])),
+    st.tuples(st.just("ended_before"), times, limits),
+    st.tuples(st.just("forget"), few(jobs)),
+    st.tuples(st.just("purge"), times),
     st.tuples(st.just("runnable"), limits, st.sampled_from(["", "j1", "j2"])),
     st.tuples(st.just("put_worker"), st.builds(WorkerRow, workers, times, st.binary(max_size=2))),
     st.tuples(st.just("workers")),
@@ -129,13 +162,17 @@ def called(verb: tuple[Any, ...], dicts: DictStore) -> tuple[str, list[Any]]:
     if name == "commit":
         job_id, step, status, rest = arguments
         stored = dicts._jobs.get(job_id)
-        arguments = [Change(job=job(job_id, (stored.version if stored else 0) + step, status), **rest)]
+        ended_at = NOW + 5 if status == "finished" else None
+        version = (stored.version if stored else 0) + step
+        arguments = [Change(job=job(job_id, version, status, ended_at=ended_at), **rest)]
     return name, arguments
 
 
 async def do(store: Store, name: str, arguments: list[Any]) -> object:
     try:
         return await getattr(store, name)(*arguments)
+    except KeyTaken as refused:
+        return refused.taken
     except Conflict:
         return Conflict
 
@@ -143,7 +180,27 @@ async def do(store: Store, name: str, arguments: list[Any]) -> object:
 async def state(store: Store) -> list[object]:
     names = ["j1", "j2", "j3"]
     jobs_and_events = [(await store.load(name), await store.events_after(name)) for name in names]
-    return [*jobs_and_events, await store.due(NOW + 99), await store.workers(), await store.counts()]
+    return [
+        *jobs_and_events,
+        await store.due(NOW + 99),
+        await store.workers(),
+        await store.counts(),
+        *await beside(store),
+    ]
+
+
+async def beside(store: Store) -> list[object]:
+    keys = [await store.key(name) for name in ("n1", "n2", "x")]
+    checkpoints = [await store.checkpoint(f"t{number}") for number in range(12)]
+    told: list[object] = [await store.client_events_after("c"), await store.last_event(), await store.lanes()]
+    return [
+        *keys,
+        *checkpoints,
+        *told,
+        await store.outgoing_of("c"),
+        await store.notes(""),
+        await store.ended_before(NOW + 9),
+    ]
 
 
 @settings(max_examples=300, deadline=None)
