@@ -212,6 +212,24 @@ def test_waiting_branches_are_dropped_and_the_running_one_is_told():
     run(body())
 
 
+@pytest.mark.parametrize("incarnation", [None, "i"])
+def test_a_repeated_cancel_of_a_running_job_is_accepted_until_it_has_ended(incarnation):
+    async def body():
+        async with serving(greet()) as house:
+            worker = await house.registered("w1", "greet", incarnation=incarnation)
+            job_id = await house.create("/jobs/greet")
+            task = await worker.task()
+            for _ in range(3):
+                assert await house.cancel(job_id) == "cancellation_request_accepted"
+            assert (await house.event_types(job_id)).count("worker_event:cancel_requested") == 1
+            await worker.answer(task, "cancelled")
+            assert (await house.ended(job_id))["status"] == "cancelled"
+            reply = await house.api("POST", f"/jobs/{job_id}/cancel")
+            assert (reply.status_code, reply.json()) == (404, {"error": "Job not found or already terminal."})
+
+    run(body())
+
+
 def test_cancel_of_a_job_that_has_ended_or_does_not_exist_is_404_in_the_words_of_the_releases():
     async def body():
         async with serving(greet()) as house:

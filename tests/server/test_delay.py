@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from avtomatika_worker import Worker, skill
 from orchestrator_lite import Blueprint
 from tests._support.clocks import JumpingClock
 from tests._support.house import serving
@@ -35,6 +36,19 @@ def test_a_delayed_job_starts_when_its_time_has_come_and_explain_tells_when():
             ]
 
     run(body())
+
+
+async def test_a_wait_in_virtual_time_goes_over_the_delay(orchestrator):
+    @skill(name="greet")
+    async def answer(params: dict) -> dict:
+        return params
+
+    orchestrator.add(greet())
+    async with orchestrator.working(Worker("w", skills=[answer])), orchestrator.client() as client:
+        began = orchestrator.clock.now()
+        job = await client.jobs.submit("greet", {"name": "Ada"}, delay=3600)
+        assert await job.result() == {"name": "Ada"}
+        assert orchestrator.clock.now() - began >= 3600
 
 
 @pytest.mark.parametrize("slept_through", [True, False])
