@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from avtomatika_client.protocol.files import JobFile
     from avtomatika_client.protocol.jobs import HistoryEvent, Job, JobStatus, ServerStatus
+    from avtomatika_client.protocol.schedules import Schedule, ScheduleRun
     from avtomatika_client.protocol.webhooks import WebhookDelivery, WebhookEvent
     from avtomatika_client.protocol.worker import WorkerRecord
 
@@ -69,6 +70,8 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitedError",
     "Retry",
+    "Schedule",
+    "ScheduleRun",
     "ServerError",
     "ServerStatus",
     "ValidationFailedError",
@@ -93,6 +96,8 @@ _HOMES = {
     "Page": "_calls._paging",
     "Pager": "_resources._pager",
     "Retry": "_calls._retry",
+    "Schedule": "protocol.schedules",
+    "ScheduleRun": "protocol.schedules",
     "ServerStatus": "protocol.jobs",
     "WebhookDelivery": "protocol.webhooks",
     "WebhookEvent": "protocol.webhooks",

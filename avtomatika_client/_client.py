@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from avtomatika_client._resources._blueprints import AsyncBlueprints, Blueprints
     from avtomatika_client._resources._jobs import AsyncJobs, Jobs
+    from avtomatika_client._resources._schedules import AsyncSchedules, Schedules
     from avtomatika_client._resources._skills import AsyncSkills, Skills
     from avtomatika_client._resources._webhooks import AsyncWebhooks, Webhooks
     from avtomatika_client._resources._workers import AsyncWorkers, Workers
@@ -47,6 +48,7 @@ class Client:
 
     Attributes:
         jobs: Submitting, finding and waiting for jobs.
+        schedules: Jobs that begin by themselves.
         skills: What workers can do, and having it done.
         workers: The registered workers.
         webhooks: What jobs report of themselves.
@@ -57,6 +59,7 @@ class Client:
     """
 
     jobs: Jobs
+    schedules: Schedules
     skills: Skills
     workers: Workers
     webhooks: Webhooks
@@ -161,6 +164,7 @@ class Client:
     def _start(self, caller: SyncCaller, *, owner: bool) -> None:
         from avtomatika_client._resources._blueprints import Blueprints
         from avtomatika_client._resources._jobs import Jobs
+        from avtomatika_client._resources._schedules import Schedules
         from avtomatika_client._resources._skills import Skills
         from avtomatika_client._resources._webhooks import Webhooks
         from avtomatika_client._resources._workers import Workers
@@ -168,6 +172,7 @@ class Client:
         self._caller = caller
         self._owner = owner
         self.jobs = Jobs(caller)
+        self.schedules = Schedules(caller)
         self.skills = Skills(caller)
         self.workers = Workers(caller)
         self.webhooks = Webhooks(caller)
@@ -189,6 +194,7 @@ class AsyncClient:
 
     Attributes:
         jobs: Submitting, finding and waiting for jobs.
+        schedules: Jobs that begin by themselves.
         skills: What workers can do, and having it done.
         workers: The registered workers.
         webhooks: What jobs report of themselves.
@@ -199,6 +205,7 @@ class AsyncClient:
     """
 
     jobs: AsyncJobs
+    schedules: AsyncSchedules
     skills: AsyncSkills
     workers: AsyncWorkers
     webhooks: AsyncWebhooks
@@ -306,6 +313,7 @@ class AsyncClient:
     def _start(self, caller: AsyncCaller, *, owner: bool) -> None:
         from avtomatika_client._resources._blueprints import AsyncBlueprints
         from avtomatika_client._resources._jobs import AsyncJobs
+        from avtomatika_client._resources._schedules import AsyncSchedules
         from avtomatika_client._resources._skills import AsyncSkills
         from avtomatika_client._resources._webhooks import AsyncWebhooks
         from avtomatika_client._resources._workers import AsyncWorkers
@@ -313,6 +321,7 @@ class AsyncClient:
         self._caller = caller
         self._owner = owner
         self.jobs = AsyncJobs(caller)
+        self.schedules = AsyncSchedules(caller)
         self.skills = AsyncSkills(caller)
         self.workers = AsyncWorkers(caller)
         self.webhooks = AsyncWebhooks(caller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -17,10 +18,12 @@ from orchestrator_lite.api._front import App
 from orchestrator_lite.api._site import Site
 from orchestrator_lite.blueprint import Blueprint
 from orchestrator_lite.egress.guard import Egress
+from orchestrator_lite.engine.state import Client
 from orchestrator_lite.files._chosen import files_of
 from orchestrator_lite.runtime.blueprints import Blueprints
 from orchestrator_lite.runtime.core import Core
 from orchestrator_lite.runtime.timekeeper import LATEST
+from orchestrator_lite.schedules import FileSchedule, SchedulesFileError, read_schedules
 from orchestrator_lite.settings import Settings
 from orchestrator_lite.store import Store, open_store
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from avtomatika_worker import Worker
     from orchestrator_lite.testing._faults.faults import Faults
     from orchestrator_lite.testing._inside import InsideClient, InsideWorkers
+
+log = logging.getLogger("orchestrator_lite")
 
 
 class NotRunningError(AvtomatikaError):
@@ -120,6 +125,7 @@ class Orchestrator:
             AccessError: Bound to more than this machine without credentials.
             ListenError: The address cannot be bound.
             StoreError: The store cannot be opened.
+            SchedulesFileError: There is something wrong with `schedules.toml`.
         """
         address = self.settings.host if host is None else host
         access = Access(self.settings, loopback=is_loopback(address), clock=self._clock)
@@ -222,7 +228,7 @@ class Orchestrator:
             egress=self._egress,
             secret_of=lambda client: access.webhook_secret(client) or self._webhook_secret,
         )
-        await core.start()
+        await core.start(self._of_file(access))
         try:
             await access.open(self._store)
         except BaseException:
@@ -242,6 +248,20 @@ class Orchestrator:
     def _webhook_secret(self) -> str | None:
         secret = self.settings.webhook_secret
         return None if secret is None else secret.get_secret_value()
+
+    def _of_file(self, access: Access) -> list[tuple[FileSchedule, Client]]:
+        """The schedules of the file, and whose they are."""
+        path = self.settings.schedules_file
+        found = [] if path is None else read_schedules(path, self.settings.timezone)
+        owned = []
+        for one in found:
+            said, owner = one.definition, access.owner(one.client)
+            if owner is None:
+                raise SchedulesFileError(f"{path}: {said.name}.client: there is no client {one.client!r}")
+            if self._site.blueprints.named(said.blueprint) is None:
+                log.warning("%s: %r: blueprint %r is not loaded", path, said.name, said.blueprint)
+            owned.append((one, owner))
+        return owned
 
     def _opened(self, store: str | Store) -> Store:
         if isinstance(store, str):

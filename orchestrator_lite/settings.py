@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from avtomatika_client.protocol.webhooks import key_of
 from orchestrator_lite._settings_file import ITSELF, settings_in
 from orchestrator_lite.egress.allowed import Allowed
 from orchestrator_lite.egress.errors import EgressAllowError
+from orchestrator_lite.engine.calendar import zone
 
 FILES_OFF = "off"
 S3 = "s3://"
 
 _BUCKET = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/(?!\.{0,2}(/|$))[^/\\?#\x00-\x20]+)*/?")
 """A bucket and a prefix in it; no part of that is empty, `.` or `..`."""
+
+
+def _zone(name: str) -> str:
+    zone(name)
+    return name
 
 
 class Settings(BaseSettings):
@@ -58,6 +64,8 @@ class Settings(BaseSettings):
         s3_direct: Whether clients and workers fetch files from the bucket itself, by presigned URLs; if not, through
             this server.
         max_file: Largest file, bytes.
+        schedules_file: `schedules.toml` of the official configuration: jobs that begin by themselves.
+        timezone: IANA name of the time zone of schedules that name none.
         public_url: Under which others reach the server, for signed URLs; none: where the request that asks came to.
         max_depth: Deepest nesting of a JSON body.
         handler_time_limit: Seconds a blueprint's handler may take.
@@ -100,6 +108,8 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = None
     s3_direct: bool = True
     max_file: int = Field(default=5 * 1024**3, gt=0)
+    schedules_file: Path | None = None
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+[^?#]*$")
     max_depth: int = Field(default=64, gt=0)
     handler_time_limit: float = Field(default=30.0, gt=0)

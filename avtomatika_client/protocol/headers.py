@@ -88,6 +88,9 @@ CHECKPOINTS: Final = "checkpoints"
 WEBHOOKS: Final = "webhooks"
 """Deliveries of webhooks are listed at `/webhooks/deliveries`, and sent again."""
 
+SCHEDULES: Final = "schedules"
+"""Schedules begin jobs by themselves: `/api/v1/schedules`."""
+
 DEV_CLIENT_TOKEN: Final = "dev-client-token"  # noqa: S105
 DEV_WORKER_TOKEN: Final = "dev-worker-token"  # noqa: S105
 DEFAULT_URL: Final = "http://127.0.0.1:8080"

@@ -123,6 +123,10 @@ class Access:
         await self.limits.worker(worker_id or "")
         return badge
 
+    def owner(self, name: str | None) -> Client | None:
+        """The client that a schedule of the file names, or that those have which name none."""
+        return self._clients.named(name)
+
     def webhook_secret(self, client: str) -> str | None:
         """What the webhooks of a client are signed with; None: it has no secret of its own."""
         return self._clients.webhook_secret(client)

@@ -55,6 +55,13 @@ class Clients:
         """Whose token it is."""
         return self._by_token.get(digest(token))
 
+    def named(self, name: str | None) -> Client | None:
+        """The client of a name; None asks for the one that is there without a file, else the file's first."""
+        if name is None:
+            return next((account.client for account in self._by_name.values()), None)
+        account = self._by_name.get(name)
+        return None if account is None else account.client
+
     def webhook_secret(self, name: str) -> str | None:
         """What a client's webhooks are signed with; None: it has no secret of its own, or is not known any more."""
         account = self._by_name.get(name)

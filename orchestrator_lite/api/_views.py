@@ -38,6 +38,7 @@ def full(live: Live, progress: float | None, message: str | None) -> dict[str, A
         "result_timeout": job.result_timeout,
         "result_deadline": job.result_deadline,
         "tracing_context": job.tracing_context,
+        "metadata": job.metadata,
         "retry_count": job.retry_count,
         "step": job.step,
         "created_at": job.created_at,

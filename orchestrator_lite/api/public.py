@@ -18,7 +18,7 @@ FEATURES = [
     *(headers.LEASES, headers.WAIT, headers.DRAINING, headers.BATCH, headers.FILES, headers.HOLD),
     *(headers.DELAY, headers.PRIORITY, headers.SUBMIT_MANY, headers.VIEWS, headers.FILTERS, headers.IDEMPOTENCY),
     *(headers.WAIT_MANY, headers.EVENTS, headers.EXPLAIN),
-    *(headers.CALLS, headers.CHECKPOINTS, headers.WEBHOOKS),
+    *(headers.CALLS, headers.CHECKPOINTS, headers.WEBHOOKS, headers.SCHEDULES),
 ]
 
 

@@ -12,6 +12,8 @@ def created(step: Step, event: Created) -> None:
     """The job exists; its start state's handler is owed: at once, when it is released, when its time has come."""
     job = step.job
     step.note("job_created", event.at, state=job.status)
+    if job.metadata.get("scheduled"):
+        step.note("worker_event:scheduled", event.at, schedule=job.metadata.get("source"), due=job.metadata.get("due"))
     if job.result_deadline is not None:
         step.set_timers[_ending.RESULT_TIMER] = job.result_deadline
     if job.is_runnable:

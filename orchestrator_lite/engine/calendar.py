@@ -174,7 +174,7 @@ def _shown(at: float, place: tzinfo) -> datetime:
 def _next_cron(rule: Cron, at: float) -> float | None:
     expression = NICKNAMES.get(rule.expression.strip().lower(), rule.expression)
     try:
-        moments = CronSim(expression, datetime.fromtimestamp(at, zone(rule.zone)))
+        moments = CronSim(expression, datetime.fromtimestamp(math.floor(at), zone(rule.zone)))
     except CronSimError as error:
         raise ValueError(f"{rule.expression!r} is no cron expression: {error}") from error
     # its own order is that of clocks: in a repeated hour it may look back

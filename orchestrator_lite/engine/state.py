@@ -154,6 +154,7 @@ class Job:
         retry_count: Failures of the current task that were tried again.
         cancel_requested_at: When a cancel was asked for while a worker had a task of it.
         hold: Whether it was created held, and whether it has been released since.
+        metadata: What is said about it: for a scheduled job, by which schedule it began.
         parent: What has begun it; None: a client.
         depth: How many jobs are above it.
         children: Jobs it has begun that have not ended, by id.
@@ -194,6 +195,7 @@ class Job:
     retry_count: int = 0
     cancel_requested_at: float | None = None
     hold: Literal["held", "released"] | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
     parent: Parent | None = None
     depth: int = 0
     children: dict[str, Child] = field(default_factory=dict)

@@ -30,10 +30,12 @@ from orchestrator_lite.runtime.keys import Key, Keys
 from orchestrator_lite.runtime.leases import Lease, LeaseBook
 from orchestrator_lite.runtime.measuring import Measures
 from orchestrator_lite.runtime.runner import Applied, Runner
+from orchestrator_lite.runtime.scheduling import Scheduling
 from orchestrator_lite.runtime.timekeeper import LATEST, Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
 from orchestrator_lite.runtime.workers import Workers
-from orchestrator_lite.store import Due, ListedJob, Store
+from orchestrator_lite.schedules import KEY_LASTS, FileSchedule
+from orchestrator_lite.store import Due, Keyed, ListedJob, Store
 from orchestrator_lite.webhooks.deliverer import Deliverer, SecretOf
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Core:
         calls: What running tasks can ask for themselves.
         egress: The door of every outgoing call.
         webhooks: Who takes messages to their receivers.
+        schedules: Jobs that begin by themselves.
     """
 
     def __init__(
@@ -98,9 +101,13 @@ class Core:
             store, clock, self._runner, Workers(store), self._dispatcher, self._leases, catalogue=self.catalogue
         )
         self.calls = Calls(store, clock, self._runner)
+        self.schedules = Scheduling(store, clock, blueprints, self._runner.jobs, self.create, look_again)
 
-    async def start(self) -> None:
+    async def start(self, schedules: Collection[tuple[FileSchedule, Client]] = ()) -> None:
         """Open the store, take up what was left, and drive jobs until `stop`.
+
+        Args:
+            schedules: Those of `schedules.toml`, each with the client it belongs to.
 
         Raises:
             StoreError: The store cannot be opened; everything is closed again then.
@@ -129,6 +136,7 @@ class Core:
             ticking = asyncio.create_task(keeper.run(), name="timekeeper")
             stack.push_async_callback(self._wind_up, ticking)
             await self._runner.resume()
+            await self.schedules.start(schedules)
             self._open = stack.pop_all()
 
     async def stop(self) -> None:
@@ -138,6 +146,7 @@ class Core:
 
     async def _wind_up(self, ticking: asyncio.Task[None]) -> None:
         self.let_go()
+        await self.schedules.stop()
         await self.channels.close()
         await _ended(ticking)
         await self._runner.close()
@@ -177,15 +186,24 @@ class Core:
 
         return await create() if key is None else await self._keys.once(key, create)
 
-    async def create(self, blueprint: Blueprint, client: Client, body: dict[str, Any], key: Key | None = None) -> Job:
+    async def create(
+        self,
+        blueprint: Blueprint,
+        client: Client,
+        body: dict[str, Any],
+        key: Key | None = None,
+        *,
+        run: str | None = None,
+    ) -> Job:
         """Accept a job; it is stored when this returns.
 
         Args:
             blueprint: What it runs.
             client: Who it belongs to.
             body: `initial_data`, `webhook_url`, `dispatch_timeout`, `result_timeout`, `tracing_context`, `hold`,
-                `priority`, `max_transitions`, `delay` (seconds).
+                `priority`, `max_transitions`, `delay` (seconds), `metadata`.
             key: What is to mean this job from now on.
+            run: Of a schedule: its key, of which there is one job alone.
 
         Raises:
             KeyTaken: The key means another one.
@@ -204,7 +222,10 @@ class Core:
             starts_at=None if delay is None else now + delay,
             **fields,
         )
-        await self._runner.create(job, None if key is None else self._keys.row(key, job.id, now))
+        if run is not None:
+            await self._runner.create(job, Keyed(run, "", job.id, now + KEY_LASTS))
+        else:
+            await self._runner.create(job, None if key is None else self._keys.row(key, job.id, now))
         return job
 
     def adopt(self, blueprint: Blueprint) -> None:
@@ -329,6 +350,11 @@ class Core:
     def moves(self) -> int:
         """How often something has happened to a job, one of its tasks or what is reported of it since the start."""
         return self._runner.jobs.moves + self.webhooks.moves
+
+    @property
+    def moves_by_schedule(self) -> int:
+        """How many of these were of jobs that a schedule began."""
+        return self._runner.jobs.moves_by_schedule
 
     async def explain(self, job_id: str) -> Explanation | None:
         """Why a job does not go on, or that it does; None when there is no such job."""

@@ -60,6 +60,8 @@ class Jobs:
         self._turns = Turns()
         self.moves = 0
         """How often something has happened to a job or one of its tasks."""
+        self.moves_by_schedule = 0
+        """How often it was one that a schedule began."""
 
     async def get(self, job_id: str) -> Live | None:
         """A job, from memory or from the store."""
@@ -82,6 +84,7 @@ class Jobs:
     def put(self, live: Live) -> None:
         """Keep a job as it was committed."""
         self.moves += 1
+        self.moves_by_schedule += "scheduled" in live.job.metadata
         self.forget(live.job.id)
         self._live[live.job.id] = live
         self._sizes[live.job.id] = size = live.size + sum(len(row.payload) for row in live.rows.values())
@@ -94,6 +97,7 @@ class Jobs:
         self.moves += 1
         live = self._live.get(row.job_id)
         if live is not None:
+            self.moves_by_schedule += "scheduled" in live.job.metadata
             live.rows[row.task_id] = row
 
     def forget(self, job_id: str) -> None:

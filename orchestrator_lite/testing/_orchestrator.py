@@ -32,6 +32,9 @@ STUCK: Final = 150
 _IMPATIENT: Final = 40
 """What a wait counts that was ended because real time had passed: there is little left."""
 
+FIRES: Final = 20
+"""Runs of schedules that a wait outlasts while nothing else happens; `advance` knows no such limit."""
+
 TEST_TASK: Final[ContextVar[asyncio.Task[Any] | None]] = ContextVar("orchestrator_lite_test_task", default=None)
 """The task that runs the test, where whoever runs it has said so; else the one that first uses the server."""
 
@@ -92,6 +95,8 @@ class VirtualOrchestrator(Orchestrator):
         self._diagnosis: asyncio.Task[None] | None = None
         self._closer: AsyncGenerator[None] | None = None
         self._left: list[str] = []
+        self._fired = (0, 0)
+        self._moved = 0
         store = SqliteStore(None, inline=True, clock=self.clock)
         super().__init__(blueprints, store=store, settings=settings or TestSettings(), clock=self.clock)
         self._look_again = math.inf
@@ -208,8 +213,20 @@ class VirtualOrchestrator(Orchestrator):
             )
 
     def _effects(self) -> object:
+        """Another value whenever something has happened.
+
+        Schedules run for ever, and a wait beside one would never be found to be in vain: when nothing but their jobs
+        has moved for a number of runs, these count no more.
+        """
         core = self._site.core
-        return (0 if core is None else core.moves), self.faults.spent
+        if core is None:
+            return 0, self.faults.spent
+        fires, others = core.schedules.keeper.fires, core.moves - core.moves_by_schedule
+        if self._fired[1] != others:
+            self._fired = fires, others
+        if fires - self._fired[0] <= FIRES:
+            self._moved = core.moves
+        return self._moved, self.faults.spent
 
     def _in_vain(self, why: str | None) -> None:
         """A wait cannot end: find out why, and end it."""

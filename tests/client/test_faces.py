@@ -15,6 +15,7 @@ import avtomatika_client
 from avtomatika_client import AsyncClient, AsyncJobHandle, AsyncPager, Client, ClientBoundToOtherLoop, JobHandle, Pager
 from avtomatika_client._resources._files import AsyncFiles, Files
 from avtomatika_client._resources._jobs import AsyncJobs, Jobs
+from avtomatika_client._resources._schedules import AsyncSchedules, Schedules
 from avtomatika_client._resources._skills import AsyncSkills, Skills
 from avtomatika_client._resources._webhooks import AsyncWebhooks, Webhooks
 from avtomatika_client._resources._workers import AsyncWorkers, Workers
@@ -26,6 +27,7 @@ PAIRS = [
     (Jobs, AsyncJobs),
     (JobHandle, AsyncJobHandle),
     (Files, AsyncFiles),
+    (Schedules, AsyncSchedules),
     (Skills, AsyncSkills),
     (Webhooks, AsyncWebhooks),
     (Workers, AsyncWorkers),

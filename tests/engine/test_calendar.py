@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
@@ -94,7 +95,7 @@ def test_moments_only_grow_and_none_is_passed_over(rule, at):
     assert moments == sorted(set(moments))
     assert all(moment > at for moment in moments)
     for moment in moments:  # asked from just before, each is found again
-        assert next_after(rule, moment - 0.001) == moment
+        assert next_after(rule, math.nextafter(moment, 0.0)) == moment
     assert latest(rule, at, moments[-1], 3) == moments[-3:]
     assert latest(rule, moments[-1], moments[-1], 3) == []
 
