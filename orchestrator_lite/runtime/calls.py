@@ -120,8 +120,10 @@ class Calls:
         await self._apply(task_id, taken)
 
     async def kept_of(self, row: TaskRow) -> bytes | None:
-        """The checkpoint an attempt goes on from; a first attempt has none and asks nothing of the store."""
-        return None if row.attempt == 1 else await self._store.checkpoint(row.task_id)
+        """The checkpoint an attempt goes on from; first attempts have none, and official workers know none."""
+        if row.attempt == 1 or row.incarnation is None:
+            return None
+        return await self._store.checkpoint(row.task_id)
 
     async def _apply(self, task_id: str, make: MakeEvent) -> None:
         if await self._runner.apply(task_id.rpartition("-")[0], make) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from pathlib import Path
@@ -49,6 +50,49 @@ async def done(n):
     return n
 
 
+lineage = Blueprint("lineage", api_endpoint="/jobs/lineage")
+agency = Blueprint("agency", api_endpoint="/jobs/agency")
+
+
+@lineage.handler("run_single", is_start=True)
+async def run_single(initial_data, actions):
+    actions.run_blueprint("single", initial_data, transitions={"success": "run_several"})
+
+
+@lineage.handler
+async def run_several(initial_data, actions):
+    actions.run_blueprint("several", initial_data, transitions={"success": "through"})
+
+
+@lineage.handler(is_end=True)
+async def through(n):
+    return n
+
+
+@agency.handler("hire", is_start=True)
+async def hire(initial_data, actions):
+    actions.dispatch_task("agent", params=initial_data, transitions={"success": "paid"})
+
+
+@agency.handler(is_end=True)
+async def paid(): ...
+
+
+@skill
+async def agent(params: dict, ctx: Context) -> dict:
+    """Call `work` for each step and keep how far it is; its first attempt stops half way."""
+    done = ctx.last_checkpoint or {"n": 0, "attempts": []}
+    done["attempts"].append(ctx.attempt)
+    for step in range(done["n"], params["steps"]):
+        if ctx.attempt == 1 and step == params["stops_at"]:
+            (HERE / "half_way").touch()
+            await asyncio.Event().wait()
+        await ctx.call("work", {"n": step})
+        done["n"] = step + 1
+        await ctx.checkpoint(done)
+    return done
+
+
 @skill
 def work(params: dict, ctx: Context) -> dict:
     """Write down the run; a gated one waits for the gate to open."""
@@ -66,4 +110,4 @@ def note(what: str, ctx: Context) -> None:
         file.write(f"{what} {ctx.task_id} {ctx.attempt}\n")
 
 
-worker = Worker("crash", worker_id="crash-1", skills=[work], max_concurrent_tasks=8)
+worker = Worker("crash", worker_id="crash-1", skills=[work, agent], max_concurrent_tasks=8)
