@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from pydantic import BaseModel, TypeAdapter
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from avtomatika_client._calls._flow import Flow
     from avtomatika_client._calls._session import Budget, Session, Timeout
     from avtomatika_client.protocol._base import JSON
+
+_LATER: Final = 1.0
+"""Seconds by which a call outlives its wait: so the wait ends first, and says so."""
 
 _SKILLS = TypeAdapter(list[SkillRecord])
 
@@ -65,6 +68,11 @@ def new_call(
         key=checked_key(idempotency_key),
         needs=frozenset({CALLS}),
     )
+
+
+def time_for(budget: Budget, result_timeout: float | None) -> float | None:
+    """The time a call has at the server: what was asked for, else a little more than it is waited for."""
+    return budget.total + _LATER if result_timeout is None and budget.total is not None else result_timeout
 
 
 def called(session: Session, new: NewJob, budget: Budget) -> Flow[JSON]:

@@ -66,7 +66,7 @@ def call(
                 name,
                 body,
                 dispatch_timeout=dispatch_timeout,
-                result_timeout=timeout if result_timeout is None else result_timeout,
+                result_timeout=result_timeout,
             )
         except NotFoundError as error:
             raise Stop(NOT_FOUND, f"no worker has ever published a skill {name!r}") from error

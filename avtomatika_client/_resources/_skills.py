@@ -42,7 +42,8 @@ class Skills:
             name: The skill's name.
             params: Its input: a JSON object, or a pydantic model of one.
             dispatch_timeout: Seconds the task may wait for a worker.
-            result_timeout: Seconds from now within which it must have ended; default: `timeout`.
+            result_timeout: Seconds from now within which it must have ended; default: a second more than `timeout`, so
+                that nobody works on for an answer that is not waited for.
             priority: Tasks of a higher one are handed out first.
             idempotency_key: As for `client.jobs.submit`.
             timeout: Total deadline in seconds, the skill's own time included; None: as long as it takes.
@@ -59,7 +60,7 @@ class Skills:
             name,
             params,
             dispatch_timeout=dispatch_timeout,
-            result_timeout=budget.total if result_timeout is None else result_timeout,
+            result_timeout=calls.time_for(budget, result_timeout),
             priority=priority,
             idempotency_key=idempotency_key,
         )
@@ -137,7 +138,8 @@ class AsyncSkills:
             name: The skill's name.
             params: Its input: a JSON object, or a pydantic model of one.
             dispatch_timeout: Seconds the task may wait for a worker.
-            result_timeout: Seconds from now within which it must have ended; default: `timeout`.
+            result_timeout: Seconds from now within which it must have ended; default: a second more than `timeout`, so
+                that nobody works on for an answer that is not waited for.
             priority: Tasks of a higher one are handed out first.
             idempotency_key: As for `client.jobs.submit`.
             timeout: Total deadline in seconds, the skill's own time included; None: as long as it takes.
@@ -154,7 +156,7 @@ class AsyncSkills:
             name,
             params,
             dispatch_timeout=dispatch_timeout,
-            result_timeout=budget.total if result_timeout is None else result_timeout,
+            result_timeout=calls.time_for(budget, result_timeout),
             priority=priority,
             idempotency_key=idempotency_key,
         )

@@ -56,8 +56,8 @@ class Attempt(Received):
 @router.post("/_worker/tasks/{task_id}/calls", status_code=202, responses={202: {"model": CallAccepted}})
 async def begin(request: Request) -> Response:
     """Call a skill from a running task: a child job of one task, cancelled with the task's attempt."""
-    worker_id = speaking(request)
     read = checked(CallBody, await read_object(request))
+    worker_id = speaking(request, read.attempt)
     core = core_of(request)
     if not core.catalogue.knows(read.skill):
         raise ApiError(404, f"No worker has ever published a skill {read.skill!r}")
@@ -102,8 +102,8 @@ async def give_up(request: Request) -> Response:
 @router.put("/_worker/tasks/{task_id}/checkpoint", status_code=204, responses={204: {}})
 async def checkpoint(request: Request) -> Response:
     """Keep any JSON value of at most 1 MiB for the task's next attempt; the last one counts."""
-    worker_id = speaking(request)
     attempt = checked(Attempt, dict(request.query_params)).attempt
+    worker_id = speaking(request, attempt)
     body = await request.body()
     if len(body) > LARGEST_CHECKPOINT:
         raise ApiError(413, f"A checkpoint may have {LARGEST_CHECKPOINT} bytes; this one has {len(body)}")

@@ -144,8 +144,12 @@ def _caller(request: Request, worker_id: str, *, incarnation: str | None = None)
     return worker
 
 
-def speaking(request: Request) -> str:
-    """The id of the worker that speaks for a task it runs, its acknowledgements taken.
+def speaking(request: Request, attempt: int | None = None) -> str:
+    """The id of the worker that speaks for the task in the path; that it runs it is evidence that it arrived.
+
+    Args:
+        request: What it says.
+        attempt: The attempt it speaks for, where it says so.
 
     Raises:
         ApiError: 401 when it does not say who it is, 400 when it says nonsense.
@@ -153,7 +157,10 @@ def speaking(request: Request) -> str:
     worker_id = request.headers.get(headers.WORKER_ID) or owner_of(request)
     if worker_id is None:
         raise ApiError(401, "Missing X-Worker-Id header")
-    _caller(request, valid(worker_id))
+    worker = _caller(request, valid(worker_id))
+    if worker is not None:
+        desk = core_of(request).desk
+        desk.leases.sign(worker, request.path_params["task_id"], attempt, core_of(request).clock.now())
     return worker_id
 
 

@@ -57,6 +57,7 @@ def returned(step: Step, event: Returned) -> None:
     task = step.job.tasks.get(event.task_id)
     if task is None or step.job.is_final:
         return
+    _children.abandon(step, event.task_id, event.at)
     if step.job.cancel_requested_at is None:
         _queueing.limit_wait(step, event.task_id, task, since=task.dispatched_at)
     elif event.standing.leased:

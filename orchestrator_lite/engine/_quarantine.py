@@ -35,9 +35,16 @@ def evidence(task_id: str, task: Task, at: float) -> dict[str, Any]:
 
 
 def retried(step: Step, event: Retried) -> None:
-    """The task that failed is queued once more, as a new task with all its tries; timeouts begin anew."""
+    """The task that failed is queued once more, as a new task with all its tries; timeouts begin anew.
+
+    Where a child failed, the state that ran it is entered anew.
+    """
     job = step.job
     if not _is_in(step):
+        return
+    if job.quarantine is not None and job.quarantine.get("sub_job_id") is not None:
+        _revive(step, event.at, "worker_event:retried", sub_job_id=job.quarantine["sub_job_id"])
+        _ending.enter(step, job.current_state, event.at)
         return
     if job.last_task is None or job.quarantine is None or job.quarantine["task_id"] != job.last_task[0]:
         step.verdict = Verdict(reason="no_task", message="Job has no task that could be tried again")

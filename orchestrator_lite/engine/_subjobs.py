@@ -84,3 +84,13 @@ def _resume(step: Step, event: ChildEnded, child: Child) -> None:
     )
     spec = TaskSpec(type=child.blueprint, params={}, transitions=child.transitions)
     _results.answered(step, answer, spec)
+    if step.job.status == "quarantined":
+        _tell_why(step, event, child)
+
+
+def _tell_why(step: Step, event: ChildEnded, child: Child) -> None:
+    """The evidence of a job that is quarantined for its child's sake leads to the child."""
+    failure = {"attempt": 1, "worker_id": None, "at": event.at, "code": step.job.error and step.job.error["code"]}
+    failure["message"] = "" if event.error is None else str(event.error.get("message") or "")
+    known = {"at": event.at, "task_id": None, "skill": None, "failures": [failure]}
+    step.update(quarantine={**known, "sub_job_id": event.child_id, "sub_blueprint": child.blueprint})

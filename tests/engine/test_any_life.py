@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from avtomatika_client.protocol.jobs import FINAL_STATUSES
+from orchestrator_lite.engine._children import refusal, to_stop
 from orchestrator_lite.engine.events import Decided, LetOut, ResultArrived, Retried
 from tests.engine.life import Life
 
@@ -36,6 +37,7 @@ class AnyLife(RuleBasedStateMachine):
         self.spent: dict[str, bool] = {}
         self.ended: tuple[str, Any, Any] | None = None
         self.done: dict[str, int] = {}
+        self.told = False
         self.came_out = 0
 
     def pick(self, number: int, *, leased: bool | None = None) -> str | None:
@@ -91,6 +93,31 @@ class AnyLife(RuleBasedStateMachine):
         assert self.life.job.status != "quarantined"
         self.ended = None
         self.came_out += state is not None
+
+    @precondition(lambda self: self.life.job.is_runnable)
+    @rule(transitions=TRANSITIONS)
+    def runs_a_blueprint(self, transitions: dict[str, str]) -> None:
+        self.life.handler(lambda actions, _: actions.run_blueprint("other", {}, transitions))
+
+    @rule(number=PICK)
+    def calls(self, number: int) -> None:
+        task_id = self.pick(number, leased=True)
+        if task_id is not None and refusal(self.life.job, task_id) is None:
+            self.life.calls(task_id, f"call{len(self.life.children)}")
+
+    @precondition(lambda self: self.life.children)
+    @rule(number=PICK, status=st.sampled_from(sorted(FINAL_STATUSES)), code=CODES, result=DATA)
+    def a_child_ends(self, number: int, status: str, code: str, result: Any) -> None:
+        """Any child there ever was; each ends once."""
+        child_id = sorted(self.life.children)[number % len(self.life.children)]
+        error = None if status == "finished" else {"code": code, "message": "boom", "details": None}
+        self.life.child_ends(child_id, status, error=error, result=result)
+
+    @rule(number=PICK, doc=st.sampled_from([b"1", b"2"]))
+    def leaves_a_checkpoint(self, number: int, doc: bytes) -> None:
+        task_id = self.pick(number, leased=True)
+        if task_id is not None:
+            self.life.checkpoint(task_id, doc)
 
     @rule(number=PICK, worker=st.sampled_from(["w1", "w2"]))
     def is_leased(self, number: int, worker: str) -> None:
@@ -156,7 +183,8 @@ class AnyLife(RuleBasedStateMachine):
             return
         step = self.life.cancel()
         if not self.life.job.is_final:
-            assert step.cancel, "whoever holds a task is told"
+            told = step.cancel or to_stop(self.life.job)
+            assert told, "whoever holds a task, or is a child, is told"
 
     @rule()
     def is_released(self) -> None:
@@ -195,8 +223,19 @@ class AnyLife(RuleBasedStateMachine):
         elif job.is_final:
             self.ended = (job.status, job.result, job.error)
         if job.is_final:
-            assert (self.life.queue, self.life.timers, job.tasks) == ({}, {}, {})
+            assert (self.life.queue, self.life.timers.keys() - {"orphans"}, job.tasks) == ({}, set(), {})
+            assert self.life.kept == {}
             assert self.life.types.count("job_completed") == 1 + self.came_out
+
+    @invariant()
+    def children_are_stopped_with_what_began_them(self) -> None:
+        job = self.life.job
+        held = {child.task_id for child in job.children.values() if child.task_id is not None and not child.dropped}
+        if not job.is_final:
+            assert held <= {task_id for task_id, standing in self.life.queue.items() if standing.leased}
+        if to_stop(job) and not self.told:
+            assert "orphans" in self.life.timers
+        self.told = bool(to_stop(job))
 
     @invariant()
     def done_tasks_never_come_back(self) -> None:
@@ -225,6 +264,11 @@ class AnyLife(RuleBasedStateMachine):
         if job.approval is not None:
             assert not self.life.queue
             assert (job.approval.deadline is not None) == ("approval" in self.life.timers)
+            return
+        run = [child for child in job.children.values() if child.task_id is None]
+        assert (job.status == "waiting_for_sub_job") == bool(run)
+        if run:
+            assert not self.life.queue
             return
         awaited = {task_id for task_id, task in job.tasks.items() if not task.dropped}
         assert awaited, "nobody would ever move it again"

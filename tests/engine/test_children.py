@@ -9,6 +9,7 @@ import pytest
 from orchestrator_lite.engine._children import refusal, to_stop
 from orchestrator_lite.engine._limits import FAN_OUT, MAX_DEPTH
 from orchestrator_lite.engine.actions import ActionError
+from orchestrator_lite.engine.events import Retried
 from orchestrator_lite.engine.state import Client, Parent, from_document
 from tests.engine.life import Life
 
@@ -52,9 +53,19 @@ def test_a_childs_failure_without_a_transition_ends_its_parent_as_a_tasks_would(
     life = Life()
     life.child_ends(life.runs({"success": "middle"}), "failed", error={"code": "X", "message": "boom", "details": 1})
     assert (life.job.status, life.job.error) == ("quarantined", {"code": "X", "message": "boom", "details": 1})
+    assert (life.job.quarantine["sub_job_id"], life.job.quarantine["failures"][0]["code"]) == ("child1", "X")
     life = Life()
     life.child_ends(life.runs({}), "failed", error={"code": "INVALID_INPUT_ERROR", "message": "", "details": None})
     assert life.job.status == "failed"
+
+
+def test_a_parent_out_of_quarantine_runs_the_state_of_its_child_anew():
+    life = Life()
+    life.child_ends(life.runs({"success": "middle"}), "failed", error={"code": "X", "message": "boom"})
+    life.happens(Retried(at=life.now))
+    assert (life.job.status, life.job.current_state, life.job.step) == ("running", "start", 2)
+    life.child_ends(life.runs({"success": "middle"}))
+    assert life.job.current_state == "middle"
 
 
 def test_a_childs_end_is_taken_once():

@@ -101,6 +101,24 @@ async def test_an_agent_and_its_tool_share_one_slot(orchestrator, plain: bool):
         assert [await job.result() for job in jobs] == [2, 4, 6, 8, 10]
 
 
+async def test_time_goes_on_while_a_plain_function_waits_for_its_call(orchestrator):
+    """A thread holds a virtual clock; one that only waits for the loop must not."""
+
+    @skill
+    async def tool() -> str:
+        await SYSTEM_CLOCK.sleep(3600)
+        return "an hour later"
+
+    @skill
+    def agent(ctx: Context) -> Any:
+        return ctx.blocking.call("tool")
+
+    orchestrator.add(agency())
+    worker = Worker("w", skills=[agent, tool], max_concurrent_tasks=1)
+    async with orchestrator.working(worker), orchestrator.client() as client:
+        assert await (await client.jobs.submit("agency", {})).result() == "an hour later"
+
+
 async def test_a_skill_that_calls_itself_with_a_limit_of_one_never_locks_itself_out(orchestrator):
     @skill(max_concurrent=1)
     async def agent(n: int, ctx: Context) -> int:
