@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from avtomatika_client.protocol.files import JobFile
     from avtomatika_client.protocol.jobs import HistoryEvent, Job, JobStatus, ServerStatus
     from avtomatika_client.protocol.schedules import Schedule, ScheduleRun
+    from avtomatika_client.protocol.watching import JobEvent, JobExplanation
     from avtomatika_client.protocol.webhooks import WebhookDelivery, WebhookEvent
     from avtomatika_client.protocol.worker import WorkerRecord
 
@@ -59,6 +60,8 @@ __all__ = [
     "ForkedClientError",
     "HistoryEvent",
     "Job",
+    "JobEvent",
+    "JobExplanation",
     "JobFailed",
     "JobFile",
     "JobHandle",
@@ -90,6 +93,8 @@ _HOMES = {
     "Client": "_client",
     "HistoryEvent": "protocol.jobs",
     "Job": "protocol.jobs",
+    "JobEvent": "protocol.watching",
+    "JobExplanation": "protocol.watching",
     "JobFile": "protocol.files",
     "JobHandle": "_resources._handle",
     "JobStatus": "protocol.jobs",

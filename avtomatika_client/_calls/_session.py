@@ -44,12 +44,14 @@ class ServerFacts:
     Attributes:
         features: What the server can do beyond the seed protocol; None until it was asked.
         board: The waits that are under way, in whichever thread or task.
+        readers: One object per request for events that is under way.
         gather: Seconds in which waits that begin together find each other: threads begin one by one.
     """
 
     features: frozenset[str] | None = None
     board: Board = field(default_factory=Board)
     gather: float = 0.0
+    readers: set[object] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from avtomatika_client._cli import _show
@@ -65,6 +66,17 @@ def wait_for_cancellation(job: JobHandle, timeout: float | None, said: Given) ->
         _show.document(dumped(state))
     if state.end_status != "cancelled":
         raise Stop(ENDED_OTHERWISE, f"job {job.id} ended before it could be cancelled: it is {state.end_status}")
+
+
+@contextmanager
+def leaving(job: JobHandle, timeout: float | None) -> Iterator[None]:
+    """Say so when what is done inside ends before the job does."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stop(INTERRUPTED, f"interrupted; job {job.id} goes on") from None
+    except WaitTimeout:
+        raise Stop(TIMED_OUT, f"job {job.id} has not ended within {timeout:g} s and goes on") from None
 
 
 def _until_ended(job: JobHandle, timeout: float | None, said: Given) -> None:

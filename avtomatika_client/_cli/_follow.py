@@ -6,24 +6,22 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from avtomatika_client._calls._session import Budget
+from avtomatika_client._calls.events import Events
 from avtomatika_client._cli._failures import plain
 from avtomatika_client._cli._show import console
-from avtomatika_client.errors import APIConnectionError, ServerError, WaitTimeout
+from avtomatika_client._resources._events import each_event
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from avtomatika_client._resources._handle import JobHandle
-    from avtomatika_client.protocol.jobs import Job
+    from avtomatika_client.protocol._base import JSON
+    from avtomatika_client.protocol.watching import JobEvent
 
-_LOOKS = (0.1, 0.2, 0.5)
-"""Seconds between two looks at the job's progress; the last one for ever. Its end is known at once."""
-
-_LOOK_TIMEOUT = 5.0
-
-Shown: TypeAlias = Callable[["Job | None", str], None]
-"""Shows a job's state, if any is known, and words beside it."""
+Shown: TypeAlias = Callable[["dict[str, JSON]", str], None]
+"""Shows a job's status and progress, where anything is known, and words beside it."""
 
 
 def follow(job: JobHandle, timeout: float | None, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -54,39 +52,41 @@ def _watch(job: JobHandle, timeout: float | None, clock: Clock, terminal: Consol
     with Progress(*columns, console=terminal, transient=True) as progress:
         bar = progress.add_task("submitted", total=None, words="")
 
-        def show(known: Job | None, said: str) -> None:
-            if known is None:
+        def show(known: dict[str, JSON], said: str) -> None:
+            if not known:
                 progress.update(bar, words=said)
                 return
-            done = known.progress
+            done = known.get("progress")
             percent = "" if done is None else f"{done:.0%} "
             progress.update(
                 bar,
-                description=plain(known.end_status),
+                description=plain(str(known.get("status", "submitted"))),
                 total=None if done is None else 1.0,
                 completed=done or 0.0,
                 words=plain(f"{percent}{said}"),
             )
 
-        _look_again_and_again(job, timeout, clock, show)
+        _read_along(job, timeout, clock, show)
 
 
-def _look_again_and_again(job: JobHandle, timeout: float | None, clock: Clock, show: Shown) -> None:
-    end = None if timeout is None else clock.monotonic() + timeout
-    looks = iter(_LOOKS)
-    while True:
-        pause = next(looks, _LOOKS[-1])
-        left = None if end is None else max(0.0, end - clock.monotonic())
-        try:
-            job.wait(pause if left is None else min(pause, left))
-        except WaitTimeout:
-            if left is not None and left <= pause:
-                raise
-        else:
-            return
-        try:
-            known = job.refresh(timeout=_LOOK_TIMEOUT).state
-        except (APIConnectionError, ServerError):
-            show(None, "no answer, trying again")
-        else:
-            show(known, (known and known.progress_message) or "")
+def _read_along(job: JobHandle, timeout: float | None, clock: Clock, show: Shown) -> None:
+    budget, caller = Budget(clock, timeout), job._caller  # noqa: SLF001
+    known: dict[str, JSON] = {}
+
+    def silent() -> None:
+        show({}, "no answer, trying again")
+
+    for event in each_event(caller, Events(caller.session, job._ref, budget, on_outage=silent)):  # noqa: SLF001
+        known = {**known, **_told(event)}
+        show(known, str(known.get("message") or ""))
+    job.wait(budget.left)
+
+
+def _told(event: JobEvent) -> dict[str, JSON]:
+    """What an event says of the job's state and progress; a task that has ended has none any more."""
+    if event.type == "progress":
+        return {"progress": event.progress, "message": event.message}
+    snapshot = event.data.get("context_snapshot")
+    status = (snapshot if isinstance(snapshot, dict) else event.data).get("status")
+    told = {} if status is None else {"status": str(status)}
+    return {**told, "progress": None, "message": None} if event.type == "task_finished" else told

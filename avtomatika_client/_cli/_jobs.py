@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avtomatika_client._cli import _show
-from avtomatika_client._cli._ending import state_of, wait_for_cancellation, wait_for_result
+from avtomatika_client._cli._ending import leaving, state_of, wait_for_cancellation, wait_for_result
 from avtomatika_client._cli._failures import ENDED_OTHERWISE, NOT_FOUND, Stop
 from avtomatika_client._cli._options import (
     ApiVersion,
@@ -229,6 +229,52 @@ def history(
             _show.table(columns, [of_event(event) for event in events], whole="time")
         else:
             _show.document([dumped(event) for event in events])
+
+
+@app.command()
+def watch(
+    context: typer.Context,
+    job_id: JobId,
+    after: Annotated[
+        str | None, typer.Option(metavar="EVENT-ID", help="Go on behind this event.", show_default=False)
+    ] = None,
+    timeout: Timeout = None,
+    api_version: ApiVersion = None,
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what happens to a job until it has ended: on a terminal a line each, else a JSON document each."""
+    from avtomatika_client._cli._words import dumped, of_told
+
+    said = given(context, url, token, as_json)
+    with _found(said, job_id, api_version) as (_, job), leaving(job, timeout):
+        for event in job.events(after=after, timeout=timeout):
+            if _show.as_table(said.as_json):
+                _show.line(of_told(event))
+            else:
+                _show.one_line(dumped(event))
+
+
+@app.command()
+def explain(
+    context: typer.Context,
+    job_id: JobId,
+    api_version: ApiVersion = None,
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a job does not go on, or that it does."""
+    from avtomatika_client._cli._words import dumped
+
+    said = given(context, url, token, as_json)
+    with _found(said, job_id, api_version) as (_, job):
+        why = job.explain()
+        if _show.as_table(said.as_json):
+            _show.line(why.sentence)
+        else:
+            _show.document(dumped(why))
 
 
 @contextmanager

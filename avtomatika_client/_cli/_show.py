@@ -41,6 +41,12 @@ def document(value: JSON) -> None:
     _write(f"{shown}\n", instead=lambda: f"{json.dumps(value, indent=2)}\n")
 
 
+def one_line(value: JSON) -> None:
+    """Write a JSON value on a line of its own."""
+    text = json.dumps(value, ensure_ascii=False)
+    _write(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n", instead=lambda: f"{json.dumps(value)}\n")
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: str, status: str | None = None) -> None:
     """Write a table.
 

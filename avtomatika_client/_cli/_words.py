@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from avtomatika_client.protocol._base import JSON
     from avtomatika_client.protocol.jobs import HistoryEvent, Job
     from avtomatika_client.protocol.skills import SkillRecord
+    from avtomatika_client.protocol.watching import JobEvent
     from avtomatika_client.protocol.webhooks import WebhookDelivery
     from avtomatika_client.protocol.worker import WorkerRecord
 
@@ -51,6 +52,24 @@ def of_event(event: HistoryEvent) -> list[str]:
     """A history event's cells."""
     attempt = "" if event.attempt_number is None else str(event.attempt_number)
     return [moment(event.timestamp, exact=True), event.event_type, event.state or "", event.worker_id or "", attempt]
+
+
+def of_told(event: JobEvent) -> str:
+    """An event as one line: when, what, and what there is to say of it."""
+    if event.type == "progress":
+        done = "" if event.progress is None else f"{event.progress:.0%}"
+        return _joined("", "progress", done, event.message)
+    if event.data.get("event_type") is None:
+        error = event.data.get("error")
+        why = error.get("message") if isinstance(error, dict) else error
+        return _joined("", event.type, event.data.get("status"), event.data.get("current_state"), why)
+    when = moment(event.data.get("timestamp"), exact=True)
+    payload = None if event.payload is None else json.dumps(event.payload, ensure_ascii=False)
+    return _joined(when, event.type, event.data.get("state"), event.data.get("worker_id"), payload)
+
+
+def _joined(when: str, *words: JSON) -> str:
+    return "  ".join([f"{when:23}", *(str(word) for word in words if word not in {None, ""})])
 
 
 def of_worker(worker: WorkerRecord) -> list[str]:

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Self
 
 from avtomatika_client._calls import _waiting as waiting, decisions, jobs as calls
 from avtomatika_client._calls._session import UNSET, Budget, Session, Timeout
+from avtomatika_client._calls.events import Events
+from avtomatika_client._resources._events import each_event, each_event_async
 from avtomatika_client._resources._files import AsyncFiles, Files
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from avtomatika_client._calls._flow import Flow
     from avtomatika_client._calls.jobs import JobRef
     from avtomatika_client._link import AsyncCaller, SyncCaller
     from avtomatika_client.protocol._base import JSON
     from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job, JobStatus
+    from avtomatika_client.protocol.watching import JobEvent, JobExplanation
 
 
 class _Handle:
@@ -148,6 +153,33 @@ class JobHandle(_Handle):
             NotSupportedByServerError: Releases before 1.0b14 serve no history.
         """
         return self._caller.run(calls.history(self._session, self._ref, timeout))
+
+    def explain(self, *, timeout: Timeout = UNSET) -> JobExplanation:
+        """Why the job does not go on, or that it does: one word, a sentence, and what that speaks of.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: The server does not say.
+        """
+        return self._caller.run(calls.explain(self._session, self._ref, timeout))
+
+    def events(self, *, after: str | None = None, timeout: float | None = None) -> Iterator[JobEvent]:
+        """What happens to the job, from its beginning and as it happens: progress and changes of its state.
+
+        Lost connections and restarts of the server are outlasted; what is durable is told once. The last event is of
+        type `end`. Servers that do not tell are looked at now and then: from them come `state_changed`, `progress`
+        and `end`.
+
+        Args:
+            after: The `id` of an event: go on behind it.
+            timeout: Seconds; None: as long as it takes.
+
+        Raises:
+            WaitTimeout: The time was up; the job goes on.
+        """
+        return each_event(self._caller, Events(self._session, self._ref, Budget(self._session.clock, timeout), after))
 
     def approve(
         self,
@@ -284,6 +316,35 @@ class AsyncJobHandle(_Handle):
             NotSupportedByServerError: Releases before 1.0b14 serve no history.
         """
         return await self._caller.run(calls.history(self._session, self._ref, timeout))
+
+    async def explain(self, *, timeout: Timeout = UNSET) -> JobExplanation:
+        """Why the job does not go on, or that it does: one word, a sentence, and what that speaks of.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: The server does not say.
+        """
+        return await self._caller.run(calls.explain(self._session, self._ref, timeout))
+
+    def events(self, *, after: str | None = None, timeout: float | None = None) -> AsyncIterator[JobEvent]:
+        """What happens to the job, from its beginning and as it happens: progress and changes of its state.
+
+        Lost connections and restarts of the server are outlasted; what is durable is told once. The last event is of
+        type `end`. Servers that do not tell are looked at now and then: from them come `state_changed`, `progress`
+        and `end`.
+
+        Args:
+            after: The `id` of an event: go on behind it.
+            timeout: Seconds; None: as long as it takes.
+
+        Raises:
+            WaitTimeout: The time was up; the job goes on.
+        """
+        return each_event_async(
+            self._caller, Events(self._session, self._ref, Budget(self._session.clock, timeout), after)
+        )
 
     async def approve(
         self,

@@ -11,8 +11,10 @@ from avtomatika_client._calls._completing import Ends
 from avtomatika_client._calls._paging import each
 from avtomatika_client._calls._session import UNSET, Budget, Timeout
 from avtomatika_client._calls._versions import prefix_of
+from avtomatika_client._calls.events import Events
 from avtomatika_client._calls.jobs import JobRef
 from avtomatika_client._calls.submitting import new_job, submit
+from avtomatika_client._resources._events import each_event, each_event_async
 from avtomatika_client._resources._handle import AsyncJobHandle, JobHandle
 from avtomatika_client._resources._held import submit_held, submit_held_async
 from avtomatika_client._resources._many import submit_all, submit_all_async
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from avtomatika_client._bodies import Source
     from avtomatika_client._link import AsyncCaller, SyncCaller
     from avtomatika_client.protocol._base import JSON
+    from avtomatika_client.protocol.watching import JobEvent
 
 
 Handles: TypeAlias = list[JobHandle]
@@ -192,6 +195,22 @@ class Jobs:
         """
         found = self._caller.run(decisions.quarantined(self._caller.session, timeout))
         return [JobHandle(self._caller, JobRef(job.id), job) for job in found]
+
+    def events(self, *, after: str | None = None, timeout: float | None = None) -> Iterator[JobEvent]:
+        """What happens to all the client's jobs, from now on and as it happens; it has no end of its own.
+
+        Lost connections and restarts of the server are outlasted; what is durable is told once.
+
+        Args:
+            after: The `id` of an event: go on behind it; "0": from the very first.
+            timeout: Seconds; None: for ever.
+
+        Raises:
+            NotSupportedByServerError: The server does not tell; raised when the first event is asked for.
+            WaitTimeout: The time was up.
+        """
+        session = self._caller.session
+        return each_event(self._caller, Events(session, None, Budget(session.clock, timeout), after))
 
     def as_completed(self, jobs: Iterable[JobHandle], *, timeout: float | None = None) -> Iterator[JobHandle]:
         """The jobs, each as soon as it has ended, well or not.
@@ -410,6 +429,22 @@ class AsyncJobs:
         """
         found = await self._caller.run(decisions.quarantined(self._caller.session, timeout))
         return [AsyncJobHandle(self._caller, JobRef(job.id), job) for job in found]
+
+    def events(self, *, after: str | None = None, timeout: float | None = None) -> AsyncIterator[JobEvent]:
+        """What happens to all the client's jobs, from now on and as it happens; it has no end of its own.
+
+        Lost connections and restarts of the server are outlasted; what is durable is told once.
+
+        Args:
+            after: The `id` of an event: go on behind it; "0": from the very first.
+            timeout: Seconds; None: for ever.
+
+        Raises:
+            NotSupportedByServerError: The server does not tell; raised when the first event is asked for.
+            WaitTimeout: The time was up.
+        """
+        session = self._caller.session
+        return each_event_async(self._caller, Events(session, None, Budget(session.clock, timeout), after))
 
     def as_completed(
         self, jobs: Iterable[AsyncJobHandle], *, timeout: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -326,5 +327,45 @@ def test_a_list_is_narrowed_by_several_statuses_and_by_time():
             later = await piped(house, *words, "--created-after", "2020-01-01T10:00")
             assert [job["id"] for job in later.json] == [second, first]
             assert (await piped(house, *words, "--created-after", "yesterday")).code == 2
+
+    run(body())
+
+
+def test_watch_prints_an_event_a_line_and_ends_with_the_job():
+    async def body():
+        async with serving(greet()) as house:
+            worker = await house.registered("w1", "greet")
+            job_id = await house.create("/jobs/greet", {"name": "Ada"})
+            await worker.answer(await worker.task(), data=1)
+            done = await piped(house, "jobs", "watch", job_id)
+            assert done.code == 0
+            events = [json.loads(line) for line in done.out.splitlines()]
+            assert [event["type"] for event in events] == [*await house.event_types(job_id), "end"]
+            rest = await piped(house, "jobs", "watch", job_id, "--after", events[-2]["id"])
+            assert [json.loads(line) for line in rest.out.splitlines()] == events[-1:]
+
+    run(body())
+
+
+def test_watch_ends_when_its_time_is_up():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await house.create("/jobs/greet")
+            done = await piped(house, "jobs", "watch", job_id, "--timeout", "0.5")
+            assert done.code == 5, done
+            assert done.err.splitlines() == [f"avtomatika: job {job_id} has not ended within 0.5 s and goes on"]
+            assert (await piped(house, "jobs", "watch", "none")).code == 4
+
+    run(body())
+
+
+def test_explain_says_why_a_job_does_not_go_on():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await house.create("/jobs/greet")
+            done = await piped(house, "jobs", "explain", job_id)
+            assert done.code == 0
+            assert done.json["reason"] == "no_worker"
+            assert job_id in done.json["sentence"]
 
     run(body())

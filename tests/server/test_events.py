@@ -19,18 +19,6 @@ from tests.server.flows import greet
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-WHOLE_LIFE = [
-    "job_created",
-    "state_started",
-    "task_dispatched",
-    "task_finished",
-    "state_finished",
-    "state_started",
-    "state_finished",
-    "job_completed",
-    "end",
-]
-
 
 @asynccontextmanager
 async def stream(
