@@ -244,11 +244,18 @@ def test_data_comes_from_a_file_or_standard_input(tmp_path):
 def test_what_the_client_can_set_is_set():
     async def body():
         async with serving(greet()) as house:
-            options = ("--dispatch-timeout", "60", "--result-timeout", "90.5", "--webhook-url", "http://127.0.0.1:9/x")
+            options = (
+                "--dispatch-timeout",
+                "60",
+                "--result-timeout",
+                "90.5",
+                "--webhook-url",
+                "https://hook.example/x",
+            )
             done = await piped(house, "jobs", "submit", "x", "--endpoint", "/jobs/greet", *options)
             job = await house.job(done.json["id"])
             assert (job["dispatch_timeout"], job["result_timeout"]) == (60, 90.5)
-            assert job["webhook_url"] == "http://127.0.0.1:9/x"
+            assert job["webhook_url"] == "https://hook.example/x"
 
     run(body())
 
