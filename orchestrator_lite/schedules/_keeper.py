@@ -121,7 +121,8 @@ class Keeper:
         now = self._clock.now()
         for entry in self._book.all():
             if entry.last_due is not None and entry.last_due > now:
-                entry.plan(now)  # the clock was set back; what ran already is known by its key
+                entry.last_due = now  # the clock was set back; what ran already is known by its key
+                entry.plan(now)
         due = [entry for entry in self._book.all() if entry.is_due(now) and self._patience(entry, now) <= 0]
         for start in range(0, len(due), AT_ONCE):
             await asyncio.gather(*(self._serve(entry) for entry in due[start : start + AT_ONCE]))
