@@ -12,7 +12,10 @@ from avtomatika_client import (
     ServerError,
 )
 from avtomatika_client.protocol.ids import made_at, new_id
+from orchestrator_lite import Orchestrator
 from tests.client._peer import DROP, STATUS, reply
+from tests.client.test_many import QUICK, Unsteady
+from tests.conftest import run
 from tests.server.flows import greet
 
 SUBMIT = "/api/v1/jobs/greet"
@@ -40,6 +43,16 @@ async def test_a_submit_the_server_was_too_busy_for_is_repeated(orchestrator):
         orchestrator.faults.status(503, "POST /api/v1/jobs/greet", times=2)
         await client.jobs.submit("greet", {"name": "Ada"})
         assert await count(client) == 1
+
+
+def test_a_submit_outlasts_a_store_that_cannot_write_just_now():
+    async def body():
+        store = Unsteady([True, True])
+        async with Orchestrator([greet()], store=store) as lite, lite.client(retries=QUICK) as client:
+            job = await client.jobs.submit("greet", {})
+            assert [one.id async for one in client.jobs.list()] == [job.id]
+
+    run(body())
 
 
 async def test_many_whose_answer_was_lost_are_repeated_and_there_is_one_job_each(orchestrator):
