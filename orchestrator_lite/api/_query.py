@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from fastapi import Request
 
+from orchestrator_lite.api._document import query
 from orchestrator_lite.api._http import ApiError
 
-WAIT = {
-    "name": "wait",
-    "in": "query",
-    "required": False,
-    "description": "Seconds to hold the answer until the job has ended; at most 60.",
-    "schema": {"type": "number", "minimum": 0},
-}
+WAIT = query(
+    "wait",
+    {"type": "number", "minimum": 0},
+    "Seconds to hold the answer until the job has ended; at most 60.",
+)
 """How `?wait=` stands in the OpenAPI document."""
 
 LONGEST_WAIT = 60.0

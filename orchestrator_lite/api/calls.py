@@ -9,8 +9,11 @@ from pydantic import Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from avtomatika_client.protocol import headers
 from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.skills import CallAccepted, CallState
+from avtomatika_client.protocol.worker import WORKER_ID_PATTERN
+from orchestrator_lite.api._document import errors, json_body, query
 from orchestrator_lite.api._http import (
     ApiError,
     DirectRoute,
@@ -31,6 +34,14 @@ LARGEST_CHECKPOINT = 1024 * 1024
 
 _SECONDS = 10 * 366 * 86_400
 """The longest timeout."""
+
+_WHO = {
+    "name": headers.WORKER_ID,
+    "in": "header",
+    "required": True,
+    "description": "The worker that runs the task.",
+    "schema": {"type": "string", "pattern": WORKER_ID_PATTERN},
+}
 
 router = APIRouter(route_class=DirectRoute, tags=["workers"])
 
@@ -53,7 +64,12 @@ class Attempt(Received):
     attempt: int = Field(ge=1, le=2**31 - 1)
 
 
-@router.post("/_worker/tasks/{task_id}/calls", status_code=202, responses={202: {"model": CallAccepted}})
+@router.post(
+    "/_worker/tasks/{task_id}/calls",
+    status_code=202,
+    responses={202: {"model": CallAccepted}, **errors(400, 401, 403, 404, 409)},
+    openapi_extra=json_body(CallBody, parameters=[_WHO]),
+)
 async def begin(request: Request) -> Response:
     """Call a skill from a running task: a child job of one task, cancelled with the task's attempt."""
     read = checked(CallBody, await read_object(request))
@@ -69,8 +85,8 @@ async def begin(request: Request) -> Response:
 
 @router.get(
     "/_worker/tasks/{task_id}/calls/{job_id}",
-    responses={200: {"model": CallState}},
-    openapi_extra={"parameters": [WAIT]},
+    responses={200: {"model": CallState}, **errors(400, 401, 403, 404, 409)},
+    openapi_extra={"parameters": [_WHO, WAIT]},
 )
 async def state(request: Request) -> Response:
     """Where a call stands; `?wait=seconds` answers when it has ended, or after that time."""
@@ -91,7 +107,12 @@ async def state(request: Request) -> Response:
     )
 
 
-@router.delete("/_worker/tasks/{task_id}/calls/{job_id}", status_code=204, responses={204: {}})
+@router.delete(
+    "/_worker/tasks/{task_id}/calls/{job_id}",
+    status_code=204,
+    responses={204: {}, **errors(400, 401, 403, 404, 409)},
+    openapi_extra={"parameters": [_WHO]},
+)
 async def give_up(request: Request) -> Response:
     """Cancel a call its task waits for no longer; of one that has ended nothing is changed."""
     params = request.path_params
@@ -99,7 +120,15 @@ async def give_up(request: Request) -> Response:
     return Response(status_code=204)
 
 
-@router.put("/_worker/tasks/{task_id}/checkpoint", status_code=204, responses={204: {}})
+@router.put(
+    "/_worker/tasks/{task_id}/checkpoint",
+    status_code=204,
+    responses={204: {}, **errors(400, 401, 403, 404, 409, 413)},
+    openapi_extra={
+        "parameters": [_WHO, {**query("attempt", {"type": "integer", "minimum": 1}), "required": True}],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
+    },
+)
 async def checkpoint(request: Request) -> Response:
     """Keep any JSON value of at most 1 MiB for the task's next attempt; the last one counts."""
     attempt = checked(Attempt, dict(request.query_params)).attempt

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.jobs import Job
 from avtomatika_client.protocol.skills import CallAccepted, SkillRecord
 from orchestrator_lite.api import _views
-from orchestrator_lite.api._accepting import accept, key_of
+from orchestrator_lite.api._accepting import IDEMPOTENCY_HEADER, accept, key_of
+from orchestrator_lite.api._document import errors, json_body
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, checked, core_of, read_object, until_gone
 from orchestrator_lite.api._query import WAIT, wait_seconds
 from orchestrator_lite.runtime.skill_flows import PREFIX, skill_flow
@@ -29,6 +30,14 @@ class CallBody(Received):
     priority: float | None = None
 
 
+class CatalogEntry(BaseModel):
+    """A skill in the form of release 1.0b30."""
+
+    contract: dict[str, Any]
+    providers_count: int
+    worker_types: list[str]
+
+
 @router.get("/api/{api_version}/skills", responses={200: {"model": list[SkillRecord]}})
 @router.get("/api/skills", include_in_schema=False)
 async def listed(request: Request) -> Response:
@@ -36,7 +45,7 @@ async def listed(request: Request) -> Response:
     return answer(_catalogue(request))
 
 
-@router.get("/api/{api_version}/workers/catalog")
+@router.get("/api/{api_version}/workers/catalog", responses={200: {"model": dict[str, CatalogEntry]}})
 @router.get("/api/workers/catalog", include_in_schema=False)
 async def catalog(request: Request) -> Response:
     """The skills that are offered now, in the form of release 1.0b30 (which routes its own catalogue elsewhere)."""
@@ -58,8 +67,8 @@ async def catalog(request: Request) -> Response:
 @router.post(
     "/api/{api_version}/skills/{name:path}/call",
     status_code=202,
-    responses={200: {"model": Job}, 202: {"model": CallAccepted}},
-    openapi_extra={"parameters": [WAIT]},
+    responses={200: {"model": Job}, 202: {"model": CallAccepted}, **errors(400, 401, 404, 409)},
+    openapi_extra=json_body(CallBody, required=False, parameters=[WAIT, IDEMPOTENCY_HEADER]),
 )
 @router.post("/api/skills/{name:path}/call", include_in_schema=False)
 async def call(request: Request) -> Response:
