@@ -10,6 +10,24 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Final
+
+CROWD: Final = 16
+"""Tasks that may wait without a place, for each slot, before more are taken only slowly."""
+
+
+def restraint(lent: int, limit: int) -> float:
+    """Seconds to hold back before the next task is asked for.
+
+    A worker whose tools run elsewhere would begin every agent in the queue. It never stops asking, since what its
+    tasks wait for may need this very worker, and tasks of calls come first; but the more wait, the slower it asks.
+
+    Args:
+        lent: Tasks that wait without a place.
+        limit: The worker's slots.
+    """
+    crowd = lent / (CROWD * limit)
+    return crowd * crowd if crowd >= 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +39,14 @@ class Places:
         take: Waits for them, before those that have not begun.
         force: Takes them even where there are none: its code runs.
         aside: Held while its thread, if it has one, only waits.
+        lent: Told by how many the tasks that wait without a place have become more.
     """
 
     leave: Callable[[], None]
     take: Callable[[], Awaitable[None]]
     force: Callable[[], None]
     aside: Callable[[], AbstractContextManager[None]] = nullcontext
+    lent: Callable[[int], None] = lambda _: None
 
 
 class Lending:
@@ -56,6 +76,8 @@ class Lending:
 
     def over(self) -> None:
         """The task's code is out: nothing is taken for it any more."""
+        if not (self._held or self._over):
+            self._places.lent(-1)
         self._over = True
 
     def _begin(self) -> None:
@@ -67,6 +89,7 @@ class Lending:
         self._held = False
         self._aside = self._places.aside()
         self._aside.__enter__()
+        self._places.lent(1)
         self._places.leave()
 
     async def _resume(self, *, cancelled: bool) -> None:
@@ -99,6 +122,7 @@ class Lending:
 
     def _hold(self) -> None:
         self._held = True
+        self._places.lent(-1)
         if self._aside is not None:
             self._aside.__exit__(None, None, None)
             self._aside = None

@@ -22,6 +22,7 @@ from avtomatika_worker._delivery import TIMEOUT as DELIVERY_TIMEOUT, Delivery
 from avtomatika_worker._files import Depot
 from avtomatika_worker._heartbeat import Pulse
 from avtomatika_worker._journal import Finished, Journal
+from avtomatika_worker._lending import restraint
 from avtomatika_worker._progress import Progress
 from avtomatika_worker._replies import is_superseded, retry_after
 from avtomatika_worker._session import Session, refusal_text
@@ -152,11 +153,15 @@ class Link:
         if not self._handed_over:
             await self._hand_over_journal()
         await self._host.slots.until_free()
+        slots = self._host.slots
+        restrained = restraint(slots.lent, slots.limit)
+        if restrained:
+            await self._host.clock.sleep(restrained, upkeep=True)
         self.alive_at = started = self._host.clock.monotonic()
         self._host.publish(self.server)
         self._polling = True
         try:
-            tasks = await self._source.next(self._host.slots.places)
+            tasks = await self._source.next(1 if restrained else slots.places)
         except Refused as refused:
             pause = self._backoff.next(self._refused("poll", refused.reply))
         except APIConnectionError as error:

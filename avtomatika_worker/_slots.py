@@ -12,10 +12,16 @@ from collections.abc import Hashable
 
 
 class Slots:
-    """A fair, named semaphore that also says when a place is free."""
+    """A fair, named semaphore that also says when a place is free.
+
+    Attributes:
+        limit: How many there are.
+        lent: Tasks that have begun and wait without a place.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.lent = 0
         self._held: set[Hashable] = set()
         self._queue: deque[tuple[Hashable, asyncio.Future[None]]] = deque()
         self._watchers: list[asyncio.Future[None]] = []

@@ -172,11 +172,15 @@ def _places(execution: Execution, own: Slots | None, shop: Workshop) -> Places:
         if own is not None:
             own.force(execution)
 
+    def lent(more: int) -> None:
+        shop.slots.lent += more
+
     return Places(
         leave=lambda: _leave(execution, own, shop.slots),
         take=lambda: _take(execution, own, shop.slots, first=True),
         force=force,
         aside=lambda: shop.executors.aside(execution.cancellation),
+        lent=lent,
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
-from avtomatika_worker._lending import Lending, Places
+from avtomatika_worker._lending import Lending, Places, restraint
 from avtomatika_worker._slots import Slots
 from tests.conftest import run
 
@@ -27,8 +27,12 @@ class Task:
                 take=lambda: slots.take(self, first=True),
                 force=lambda: slots.force(self),
                 aside=self._aside,
+                lent=self._lent,
             )
         )
+
+    def _lent(self, more: int) -> None:
+        self.slots.lent += more
 
     @contextmanager
     def _aside(self) -> Iterator[None]:
@@ -51,13 +55,13 @@ def test_a_place_is_lent_while_any_call_waits():
         task, first, second = Task(Slots(1)), asyncio.Event(), asyncio.Event()
         calls = [asyncio.create_task(task.waits(event)) for event in (first, second)]
         await turns()
-        assert (task.slots.taken, task.away) == (0, 1)
+        assert (task.slots.taken, task.slots.lent, task.away) == (0, 1, 1)
         first.set()
         await turns()
         assert (task.slots.taken, task.away) == (0, 1)
         second.set()
         await asyncio.gather(*calls)
-        assert (task.slots.taken, task.away) == (1, 0)
+        assert (task.slots.taken, task.slots.lent, task.away) == (1, 0, 0)
 
     run(body())
 
@@ -101,7 +105,7 @@ def test_code_that_is_cancelled_goes_on_at_once_and_its_place_is_taken(late: boo
         with pytest.raises(asyncio.CancelledError):
             await call
         assert slots.holds(task)
-        assert (slots.taken, slots.places, slots.free) == (2, -1, False)
+        assert (slots.taken, slots.places, slots.free, slots.lent) == (2, -1, False, 0)
         slots.release(task)
         assert not slots.free
         slots.release("other")
@@ -140,9 +144,13 @@ def test_code_that_is_out_takes_nothing_back():
         task.lending.over()
         event.set()
         await call
-        assert slots.taken == 0
+        assert (slots.taken, slots.lent) == (0, 0)
 
     run(body())
+
+
+def test_the_more_wait_the_slower_more_are_taken_but_never_none():
+    assert [restraint(lent, 2) for lent in (0, 31, 32, 64, 320)] == [0, 0, 1, 4, 100]
 
 
 def test_places_taken_by_force_wake_nobody_until_there_is_room():
