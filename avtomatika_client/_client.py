@@ -16,8 +16,9 @@ from avtomatika_client.protocol.headers import CLIENT_TOKEN
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from avtomatika_client._resources._async_jobs import AsyncJobs
     from avtomatika_client._resources._blueprints import AsyncBlueprints, Blueprints
-    from avtomatika_client._resources._jobs import AsyncJobs, Jobs
+    from avtomatika_client._resources._jobs import Jobs
     from avtomatika_client._resources._schedules import AsyncSchedules, Schedules
     from avtomatika_client._resources._skills import AsyncSkills, Skills
     from avtomatika_client._resources._webhooks import AsyncWebhooks, Webhooks
@@ -311,8 +312,8 @@ class AsyncClient:
         return f"<{type(self).__name__} {self.url}>"
 
     def _start(self, caller: AsyncCaller, *, owner: bool) -> None:
+        from avtomatika_client._resources._async_jobs import AsyncJobs
         from avtomatika_client._resources._blueprints import AsyncBlueprints
-        from avtomatika_client._resources._jobs import AsyncJobs
         from avtomatika_client._resources._schedules import AsyncSchedules
         from avtomatika_client._resources._skills import AsyncSkills
         from avtomatika_client._resources._webhooks import AsyncWebhooks

@@ -13,8 +13,9 @@ import pytest
 
 import avtomatika_client
 from avtomatika_client import AsyncClient, AsyncJobHandle, AsyncPager, Client, ClientBoundToOtherLoop, JobHandle, Pager
+from avtomatika_client._resources._async_jobs import AsyncJobs
 from avtomatika_client._resources._files import AsyncFiles, Files
-from avtomatika_client._resources._jobs import AsyncJobs, Jobs
+from avtomatika_client._resources._jobs import Jobs
 from avtomatika_client._resources._schedules import AsyncSchedules, Schedules
 from avtomatika_client._resources._skills import AsyncSkills, Skills
 from avtomatika_client._resources._webhooks import AsyncWebhooks, Webhooks
