@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -30,8 +32,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 LARGEST_CHECKPOINT: Final = 1024 * 1024
 """Bytes of a checkpoint."""
+
+LARGEST_EVENT: Final = 64 * 1024 - 512
+"""Bytes of an event with what goes around it."""
+
+TELLING: Final = 10.0
+"""Seconds an event has to be told; then it is left out."""
 
 HOLD: Final = 25.0
 """Seconds the server is asked to hold a wait."""
@@ -45,6 +55,8 @@ TURN: Final = 5.0
 FAREWELL: Final = 2.0
 """Seconds to tell the server of calls nobody waits for."""
 
+_KIND: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+_PROGRESS: Final = frozenset({"progress", "progress_update"})
 _QUICK: Final = 0.2
 _ONCE: Final = Retry(retries=0)
 _REFUSALS: Final = frozenset({400, 403, 404, 409, 413})
@@ -146,6 +158,36 @@ class TaskCalls:
         await operator.send(lambda session: _put(session, path, content))
         self.last_checkpoint = to_jsonable_python(value, by_alias=True)
 
+    async def event(self, kind: str, payload: object) -> None:
+        """Tell something; see `Context.event`."""
+        check_loop("ctx.blocking.event")
+        if not _KIND.fullmatch(kind) or kind in _PROGRESS:
+            raise ValueError(f"an event's type is made of letters, digits and _.:/- and is not progress: {kind!r}")
+        task, peer = self._execution.task, self._operator.depot.peer()
+        body = {
+            "event_id": uuid4().hex,
+            "worker_id": peer.worker_id,
+            "origin_worker_id": peer.worker_id,
+            "event_type": kind,
+            "origin_task_id": task.task_id,
+            "target_task_id": task.task_id,
+            "target_job_id": task.job_id,
+            "attempt": task.attempt,
+        }
+        try:
+            content = to_json({**body, "payload": payload}, by_alias=True)
+        except (PydanticSerializationError, ValueError, RecursionError) as error:
+            raise ValueError(f"what an event tells is a JSON value: {error}") from error
+        if len(content) > LARGEST_EVENT:
+            raise ValueError(f"an event may have {LARGEST_EVENT} bytes as JSON; this one has {len(content)}")
+        if not peer.dialect.events:
+            logger.debug("%s takes no events of skills", peer.target.url)
+            return
+        try:
+            await self._operator.depot.exchange(lambda session: _tell(session, content))
+        except (APIConnectionError, APIStatusError) as error:
+            logger.warning("An event of task %s could not be told: %s", task.task_id, error)
+
     async def close(self) -> None:
         """The task has its result: end what still waits."""
         self._lending.over()
@@ -203,6 +245,11 @@ def _look(session: Session, path: str, hold: float) -> Flow[CallState]:
     if not state.is_final and session.clock.monotonic() - asked < min(_QUICK, hold):
         yield Sleep(_QUICK, upkeep=True)
     return state
+
+
+def _tell(session: Session, content: bytes) -> Flow[None]:
+    budget = session.budget(TELLING)
+    yield from call(session, session.request("POST", "/_worker/events", content=content), budget, safe=True)
 
 
 def _put(session: Session, path: str, content: bytes) -> Flow[None]:

@@ -181,6 +181,23 @@ class Context:
         """
         await self._operator("checkpoints").checkpoint(value)
 
+    async def event(self, kind: str, payload: object = None) -> None:
+        """Tell whoever watches the job something: it becomes part of the job's history, as `worker_event:<kind>`.
+
+        It is there before this task's result is. One that cannot be told within 10 seconds is left out with a warning,
+        and one towards an orchestrator that takes none (the official ones) is left out without. Plain functions use
+        `ctx.blocking.event(…)`.
+
+        Args:
+            kind: Letters, digits and `_.:/-`, up to 64.
+            payload: What JSON can hold, at most 63 KiB of it.
+
+        Raises:
+            ValueError: It is no JSON, or too large; or the kind is none.
+        """
+        if self._calls is not None:
+            await self._calls.event(kind, payload)
+
     @property
     def last_checkpoint(self) -> JSON:
         """What was left last, by this attempt or by the one before it; None when there is nothing."""
@@ -188,7 +205,7 @@ class Context:
 
     @property
     def blocking(self) -> BlockingContext:
-        """`call` and `checkpoint` for plain functions, which wait where they stand."""
+        """`call`, `checkpoint` and `event` for plain functions, which wait where they stand."""
         return BlockingContext(self)
 
     def _operator(self, what: str) -> TaskCalls:
@@ -224,7 +241,7 @@ class Context:
 
 
 class BlockingContext:
-    """`ctx.call` and `ctx.checkpoint` for plain functions.
+    """`ctx.call`, `ctx.checkpoint` and `ctx.event` for plain functions.
 
     They raise TaskCancelled as soon as the task should end.
     """
@@ -252,6 +269,11 @@ class BlockingContext:
     def checkpoint(self, value: object) -> None:
         """As of `ctx`."""
         self._ctx._from_thread("checkpoints", lambda: self._ctx.checkpoint(value))  # noqa: SLF001 - as above
+
+    def event(self, kind: str, payload: object = None) -> None:
+        """As of `ctx`."""
+        if self._ctx._calls is not None:  # noqa: SLF001 - as above
+            self._ctx._from_thread("events", lambda: self._ctx.event(kind, payload))  # noqa: SLF001 - as above
 
 
 _WHY = {

@@ -12,7 +12,16 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from avtomatika_client.protocol.headers import BATCH, CALLS, CHECKPOINTS, DRAINING, FILES, LEASES, PROTOCOL_VERSION
+from avtomatika_client.protocol.headers import (
+    BATCH,
+    CALLS,
+    CHECKPOINTS,
+    DRAINING,
+    FILES,
+    LEASES,
+    PROTOCOL_VERSION,
+    WORKER_EVENTS,
+)
 from avtomatika_client.protocol.jobs import ServerStatus
 
 _OBJECTS_SINCE: Final = 5
@@ -60,6 +69,11 @@ class Dialect:
     def checkpoints(self) -> bool:
         """Running tasks may leave something for their next attempt."""
         return CHECKPOINTS in self.features
+
+    @property
+    def events(self) -> bool:
+        """Running tasks may tell what becomes history."""
+        return WORKER_EVENTS in self.features
 
     @property
     def skill_objects(self) -> bool:

@@ -23,6 +23,7 @@ from orchestrator_lite.api import (
     schedules,
     sign_in,
     skills,
+    telling,
     watching,
     webhooks,
     workers,
@@ -51,6 +52,7 @@ _ROUTERS = (
     sign_in.router,
     skills.router,
     watching.router,
+    telling.router,
     webhooks.router,
     creation.last,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -12,8 +13,12 @@ from avtomatika_client.protocol import headers
 from orchestrator_lite.access import Access
 from orchestrator_lite.api._http import core_of
 from orchestrator_lite.api._identity import access_of, owner_of
+from orchestrator_lite.api.telling import EventBody, telling_of
+from orchestrator_lite.engine.json_values import NotJSONError
 from orchestrator_lite.runtime.core import Core
+from orchestrator_lite.runtime.telling import LARGEST
 from orchestrator_lite.runtime.workers import SupersededError, Worker
+from orchestrator_lite.store import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +45,14 @@ async def channel(socket: WebSocket) -> None:
     await core.channels.opened(worker_id, socket)
     try:
         while True:
-            _take(core, access_of(socket), worker_id, await socket.receive_text())
+            await _take(core, access_of(socket), worker_id, await socket.receive_text())
     except (WebSocketDisconnect, RuntimeError, KeyError):
         return  # closed by either side; a binary frame is not of this protocol
     finally:
         core.channels.closed(worker_id, socket)
 
 
-def _take(core: Core, access: Access, worker_id: str, text: str) -> None:
+async def _take(core: Core, access: Access, worker_id: str, text: str) -> None:
     """One frame; what cannot be read is passed over, as officially."""
     try:
         frame = from_json(text)
@@ -64,6 +69,18 @@ def _take(core: Core, access: Access, worker_id: str, text: str) -> None:
         core.desk.acknowledge(worker, _acks(frame))
     elif kind in _PROGRESS:
         _progress(core, worker, frame)
+    elif "event_type" in frame and len(text) <= LARGEST:
+        await _event(core, worker, frame)
+
+
+async def _event(core: Core, worker: Worker, frame: dict[str, Any]) -> None:
+    """An event of a skill's own; nothing is said of one that does not count."""
+    try:
+        telling = telling_of(EventBody.model_validate(frame))
+        if telling is not None:
+            await core.tellings.take(worker.worker_id, telling)
+    except (ValidationError, NotJSONError, StoreError):
+        log.debug("an event was not taken", extra={"worker_id": worker.worker_id})
 
 
 def _speaker(core: Core, access: Access, worker_id: str, frame: dict[str, Any]) -> Worker | None:

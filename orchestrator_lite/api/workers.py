@@ -164,6 +164,16 @@ def speaking(request: Request, attempt: int | None = None) -> str:
     return worker_id
 
 
+def worker_of(request: Request, worker_id: str) -> Worker | None:
+    """The registered worker that speaks; as of every route of workers.
+
+    Raises:
+        ApiError: 403 when its token is another worker's.
+        SupersededError: A newer start of it has replaced it.
+    """
+    return _caller(request, worker_id)
+
+
 def _own(request: Request, worker_id: str) -> None:
     """With a token of its own a worker delivers its own results only (`spec/avtomatika.md` §6.4)."""
     badge = badge_of(request)

@@ -7,3 +7,6 @@ MAX_DEPTH = 8
 
 FAN_OUT = 100
 """Children a task may have at once."""
+
+MOST_EVENTS = 10_000
+"""Entries of a job's history after which events of skills are refused."""

@@ -215,6 +215,27 @@ class LetOut:
     state: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillTold:
+    """A skill tells something while it runs.
+
+    Attributes:
+        at: When, UTC seconds.
+        task_id: Its task.
+        worker_id: Who runs it.
+        attempt: The task's attempt.
+        kind: What it calls it.
+        payload: What it says; any JSON value.
+    """
+
+    at: float
+    task_id: str
+    worker_id: str
+    attempt: int
+    kind: str
+    payload: Any = None
+
+
 Event: TypeAlias = (
     Created
     | Released
@@ -228,6 +249,7 @@ Event: TypeAlias = (
     | CallMade
     | ChildEnded
     | CheckpointTaken
+    | SkillTold
     | Decided
     | Retried
     | LetOut

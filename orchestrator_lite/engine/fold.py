@@ -17,6 +17,7 @@ from orchestrator_lite.engine import (
     _quarantine,
     _results,
     _subjobs,
+    _telling,
     _timers,
 )
 from orchestrator_lite.engine.events import (
@@ -35,6 +36,7 @@ from orchestrator_lite.engine.events import (
     ResultArrived,
     Retried,
     Returned,
+    SkillTold,
     TimerFired,
 )
 from orchestrator_lite.engine.state import Job
@@ -53,6 +55,7 @@ _FOLDS: dict[type[Event], Callable[[Step, Any], None]] = {
     CallMade: _subjobs.called,
     ChildEnded: _subjobs.ended,
     CheckpointTaken: _subjobs.checkpoint,
+    SkillTold: _telling.told,
     Decided: _approval.decided,
     Retried: _quarantine.retried,
     LetOut: _quarantine.let_out,

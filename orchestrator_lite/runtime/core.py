@@ -31,6 +31,7 @@ from orchestrator_lite.runtime.leases import Lease, LeaseBook
 from orchestrator_lite.runtime.measuring import Measures
 from orchestrator_lite.runtime.runner import Applied, Runner
 from orchestrator_lite.runtime.scheduling import Scheduling
+from orchestrator_lite.runtime.telling import Tellings
 from orchestrator_lite.runtime.timekeeper import LATEST, Timekeeper
 from orchestrator_lite.runtime.watchers import Watchers
 from orchestrator_lite.runtime.workers import Workers
@@ -101,6 +102,7 @@ class Core:
             store, clock, self._runner, Workers(store), self._dispatcher, self._leases, catalogue=self.catalogue
         )
         self.calls = Calls(store, clock, self._runner)
+        self.tellings = Tellings(clock, self._runner, self.desk)
         self.schedules = Scheduling(store, clock, blueprints, self._runner.jobs, self.create, look_again)
 
     async def start(self, schedules: Collection[tuple[FileSchedule, Client]] = ()) -> None:
