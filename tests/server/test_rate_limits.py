@@ -131,7 +131,7 @@ def test_no_limit_no_header():
 def test_a_thousand_wrong_tokens_are_slowed_and_a_right_one_is_let_in(
     caplog: pytest.LogCaptureFixture, at: str, path: str, header: str, right: str, method: str
 ):
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="orchestrator_lite")
 
     async def body():
         async with street() as s:

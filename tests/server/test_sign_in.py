@@ -180,7 +180,7 @@ def test_a_wrong_password_is_401_in_the_language_that_is_asked_for():
 def test_after_ten_wrong_passwords_a_minute_no_more_are_looked_at_and_client_tokens_go_on(
     caplog: pytest.LogCaptureFixture,
 ):
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="orchestrator_lite")
 
     async def body():
         async with serving(**PEOPLE) as house:
