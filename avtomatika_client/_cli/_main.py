@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from avtomatika_client._cli import _jobs, _server, _skills, _webhooks
+from avtomatika_client._cli import _jobs, _schedules, _server, _skills, _webhooks
 from avtomatika_client._cli._failures import INTERRUPTED, USAGE, one_line, told
 from avtomatika_client._cli._options import AsJson, Given, Token, Url
 from avtomatika_client.protocol.errors import AvtomatikaError
@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would be loaded for `--help`
 )
 app.add_typer(_jobs.app, name="jobs")
+app.add_typer(_schedules.app, name="schedules")
 app.add_typer(_skills.app, name="skills")
 app.add_typer(_webhooks.app, name="webhooks")
 app.command()(_server.workers)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from avtomatika_client.protocol._base import JSON
     from avtomatika_client.protocol.jobs import HistoryEvent, Job
+    from avtomatika_client.protocol.schedules import Schedule
     from avtomatika_client.protocol.skills import SkillRecord
     from avtomatika_client.protocol.watching import JobEvent
     from avtomatika_client.protocol.webhooks import WebhookDelivery
@@ -99,6 +100,14 @@ def of_delivery(delivery: WebhookDelivery) -> list[str]:
     return [*told, moment(delivery.next_attempt_at), delivery.error or ""]
 
 
+def of_schedule(schedule: Schedule) -> list[str]:
+    """A schedule's cells."""
+    last = schedule.last_runs[0] if schedule.last_runs else None
+    happened = "" if last is None else last.job_id or last.skipped or ""
+    upcoming = moment(schedule.next_run_at) if schedule.enabled else "paused"
+    return [schedule.name, schedule.blueprint, _when(schedule), upcoming, happened]
+
+
 def error_of(job: Job) -> str:
     """Why a job did not end well, where the server tells: the code, if there is one, and the message."""
     error = job.error if job.error is not None else job.error_message
@@ -116,6 +125,15 @@ def moment(value: JSON, *, exact: bool = False) -> str:
         return found.astimezone().strftime("%Y-%m-%d %H:%M:%S") + (f".{found.microsecond // 1000:03}" if exact else "")
     except (TypeError, ValueError, OverflowError, OSError):
         return "" if value is None else str(value)
+
+
+def _when(schedule: Schedule) -> str:
+    if schedule.interval_seconds is not None:
+        return f"every {schedule.interval_seconds:g} s"
+    dates = [str(date) for date in schedule.monthly_dates or []]
+    days = ", ".join([*(schedule.weekly_days or []), *dates])
+    told = schedule.cron or f"{days} {schedule.daily_at or schedule.time or ''}".strip()
+    return f"{told} {schedule.timezone}"
 
 
 def _progress(job: Job) -> str:
