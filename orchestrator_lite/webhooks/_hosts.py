@@ -11,13 +11,14 @@ from orchestrator_lite.egress.targets import target_of
 PLACES: Final = 4
 """Attempts at one host at the same time."""
 
-HELD: Final = 32
+HELD: Final = 64
 """Messages for one host in memory; what comes beyond waits in the store."""
 
 GONE: Final = 5.0
 """Seconds for which a host counts as gone when nobody answered there; shorter than every pause of a message."""
 
 _FIRST_GUESS: Final = 0.05
+_SHORTEST: Final = 0.05
 _LONGEST: Final = 30.0
 
 
@@ -56,9 +57,13 @@ class Host:
         self._pace += (seconds - self._pace) / 4
 
     def wait(self) -> float:
-        """Seconds until one more message will have its turn, as far as can be told."""
+        """Seconds until one more message is looked at again: half of what those before it seem to take.
+
+        As many as there is room for come back together; one that comes too early is put off again.
+        """
+        rounds = self.put_off // HELD + 1
         self.put_off += 1
-        return min(max((self.held + self.put_off) * self._pace / PLACES, 0.2), _LONGEST)
+        return min(max(rounds * HELD * self._pace / PLACES / 2, _SHORTEST), _LONGEST)
 
 
 class Hosts:

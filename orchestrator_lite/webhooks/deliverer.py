@@ -29,10 +29,13 @@ SECONDS: Final = 10.0
 """All the time an attempt may take."""
 
 WINDOW: Final = 100
-"""Messages that one look at the store brings, beyond those in memory."""
+"""Messages that one look at the store brings at most, beyond those in memory."""
 
 MOST: Final = 512
 """Messages in memory."""
+
+HEAVIEST: Final = 16 * 1024 * 1024
+"""Bytes of messages beyond which no more are taken into memory, and that one look should not bring much more of."""
 
 AT_ONCE: Final = 64
 """Attempts at the same time."""
@@ -87,6 +90,8 @@ class Deliverer:
         self._chance = chance
         self._hosts = Hosts()
         self._held: dict[int, asyncio.Task[None]] = {}
+        self._weight = 0
+        self._window = 4
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._poke = asyncio.Event()
         self._wake_at = 0.0
@@ -146,8 +151,8 @@ class Deliverer:
     async def _look(self) -> None:
         self._wake_at = inf
         before = set(self._held)  # one of these may be done, and written, while the store answers
-        limit = len(before) + WINDOW
-        rows, next_at = await self._store.outgoing_due(self._clock.now(), limit)
+        rows, next_at = await self._store.outgoing_due(self._clock.now(), len(before) + self._window)
+        self._window = _window_after(rows, self._window)
         self._hosts.has_room()
         put_off = [later for row in rows if row.id not in before and (later := self._taken(row)) is not None]
         if put_off:
@@ -161,9 +166,11 @@ class Deliverer:
         host = self._hosts.of(row.url)
         if (why := host.gone(self._clock.monotonic())) is not None:
             return self._told(row, self._unanswered(row, why))
-        if host.is_full or len(self._held) >= MOST:
+        full = len(self._held) >= MOST or self._weight > HEAVIEST
+        if host.is_full or (full and host.held):  # one for a host that has none is always taken
             return replace(row, due_at=self._clock.now() + host.wait())
         host.held += 1
+        self._weight += len(row.body)
         self._held[row.id] = asyncio.create_task(self._deliver(row, host), name="webhook")
         return None
 
@@ -174,6 +181,7 @@ class Deliverer:
             await self._written(self._told(row, after))
         finally:
             host.held -= 1
+            self._weight -= len(row.body)
             del self._held[row.id]
         if after.due_at is not None:
             self.expect(after.due_at)
@@ -238,3 +246,9 @@ class Deliverer:
                     await self._poke.wait()
             if idle and not self._poke.is_set():
                 return
+
+
+def _window_after(rows: list[Outgoing], window: int) -> int:
+    """How many messages the next look may bring: more and more, while they are not heavy."""
+    mean = sum(len(row.body) for row in rows) // max(len(rows), 1) + 1
+    return max(1, min(2 * window, WINDOW, HEAVIEST // mean))

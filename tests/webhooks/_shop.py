@@ -16,8 +16,8 @@ def flow(name: str = "shop") -> Blueprint:
         actions.go_to(initial_data.get("to", "finished"))
 
     @made.handler(is_end=True)
-    async def finished():
-        return {"sum": 3}
+    async def finished(initial_data):
+        return initial_data.get("return", {"sum": 3})
 
     @made.handler(is_end=True)
     async def failed(): ...
