@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from avtomatika_client._calls import jobs as calls
+from avtomatika_client._calls import admin, jobs as calls
 from avtomatika_client._calls._session import UNSET, Timeout
 
 if TYPE_CHECKING:
@@ -29,6 +29,18 @@ class Workers:
         """
         return self._caller.run(calls.workers(self._caller.session, timeout))
 
+    def reload(self, *, timeout: Timeout = UNSET) -> None:
+        """Make the server read `workers.toml` again (`POST /api/v1/admin/reload-workers`).
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: The server cannot.
+            APIStatusError: 422: the file means nothing, with what is wrong; what was read before holds on.
+        """
+        self._caller.run(admin.reload_workers(self._caller.session, timeout))
+
 
 class AsyncWorkers:
     """The registered workers."""
@@ -46,3 +58,15 @@ class AsyncWorkers:
             NotSupportedByServerError: The server has no such list.
         """
         return await self._caller.run(calls.workers(self._caller.session, timeout))
+
+    async def reload(self, *, timeout: Timeout = UNSET) -> None:
+        """Make the server read `workers.toml` again (`POST /api/v1/admin/reload-workers`).
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            NotSupportedByServerError: The server cannot.
+            APIStatusError: 422: the file means nothing, with what is wrong; what was read before holds on.
+        """
+        await self._caller.run(admin.reload_workers(self._caller.session, timeout))

@@ -199,6 +199,15 @@ def test_workers_are_listed_in_every_form(peer, face):
     assert "s3cret" not in repr(found)
 
 
+def test_workers_are_read_again_and_a_bad_file_is_told(peer, face):
+    path = "/api/v1/admin/reload-workers"
+    peer.on("POST", path, reply({"status": "worker_configs_reloaded"}))
+    face(face.client(peer.url).workers.reload())
+    peer.on("POST", path, reply({"error": "workers.toml:2: [w1] token: is missing"}, 422))
+    with pytest.raises(ValidationFailedError, match=r"workers.toml:2"):
+        face(face.client(peer.url).workers.reload())
+
+
 def test_status_tells_the_features(peer, face):
     peer.on("GET", "/_public/status", reply({"status": "ok", "features": ["wait"], "version": "9"}))
     found = face(face.client(peer.url).status())
