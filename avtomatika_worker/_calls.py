@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -130,7 +131,7 @@ class TaskCalls:
         check_loop("ctx.blocking.call")
         operator, clock = self._operator, self._operator.depot.clock
         operator.check("calls of skills by tasks", offered=operator.depot.peer().dialect.calls)
-        body = to_json(_body(skill, params, self._execution.task.attempt, options).model_dump(exclude_none=True))
+        body = _body(skill, params, self._execution.task.attempt, options)
         timeout = options["result_timeout"]
         job_id = await operator.send(lambda session: _begin(session, self._path, body))
         path = f"{self._path}/{quote(job_id, safe='')}"
@@ -149,7 +150,7 @@ class TaskCalls:
         operator, task = self._operator, self._execution.task
         operator.check("checkpoints", offered=operator.depot.peer().dialect.checkpoints)
         try:
-            content = to_json(value, by_alias=True)
+            content = to_json(value, by_alias=True, inf_nan_mode="null")
         except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise ValueError(f"a checkpoint is a JSON value: {error}") from error
         if len(content) > LARGEST_CHECKPOINT:
@@ -212,11 +213,12 @@ class TaskCalls:
             return  # the server cancels it with the task's attempt
 
 
-def _body(skill: str, params: Mapping[str, JSON] | BaseModel | None, attempt: int, options: dict[str, Any]) -> TaskCall:
+def _body(skill: str, params: Mapping[str, JSON] | BaseModel | None, attempt: int, options: dict[str, Any]) -> bytes:
     plain = params.model_dump(mode="json", by_alias=True) if isinstance(params, BaseModel) else dict(params or {})
-    return TaskCall(
-        skill=skill, params=to_jsonable_python(plain, by_alias=True), attempt=attempt, key=uuid4().hex, **options
-    )
+    given = to_jsonable_python(plain, by_alias=True)
+    body = TaskCall(skill=skill, params=given, attempt=attempt, key=uuid4().hex, **options)
+    # NaN and its kin are refused here: null would be a lie.
+    return json.dumps(body.model_dump(exclude_none=True), allow_nan=False).encode()
 
 
 def _result(skill: str, job_id: str, state: CallState | None) -> JSON:

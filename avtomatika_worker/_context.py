@@ -156,6 +156,7 @@ class Context:
             CallRefusedError: No worker has ever published such a skill, calls are nested too deep, or this attempt of
                 the task is over.
             NotSupportedError: This orchestrator offers no calls.
+            ValueError: `params` is no JSON object.
         """
         limit = self.remaining() if timeout is None else timeout
         options = {

@@ -23,6 +23,7 @@ from avtomatika_worker import (
     skill,
 )
 from orchestrator_lite import Blueprint, Orchestrator
+from orchestrator_lite.testing import NeverEndsError
 from tests.conftest import run
 from tests.server.flows import ending
 from tests.worker._peer import Peer
@@ -273,6 +274,19 @@ async def test_a_skill_nobody_ever_published_is_refused(orchestrator):
         assert job.state.error["code"] == "PERMANENT_ERROR"
 
 
+@pytest.mark.parametrize("params", [{"n": float("nan")}, {"n": object()}, [1]])
+async def test_params_that_are_no_json_object_are_refused_where_they_stand(orchestrator, params: Any):
+    @skill
+    async def agent(ctx: Context) -> None:
+        with pytest.raises((ValueError, TypeError)):
+            await ctx.call("double", params)
+
+    orchestrator.add(agency())
+    async with orchestrator.working(Worker("w", skills=[agent, double])), orchestrator.client() as client:
+        await (await client.jobs.submit("agency", {})).result()
+        assert len([job async for job in client.jobs.list()]) == 1
+
+
 async def test_cancelling_a_job_cancels_what_its_task_has_called(orchestrator):
     ended = []
 
@@ -351,6 +365,40 @@ async def test_an_attempt_that_is_tried_again_leaves_no_call_behind(orchestrator
         assert states == {"cancelled", "finished"}
         begun[0].cancel()
         await asyncio.wait(begun)
+
+
+async def test_a_worker_that_drains_hands_back_an_agent_whose_tool_does_not_come(orchestrator):
+    @skill
+    async def agent(ctx: Context) -> list[Any]:
+        return [ctx.attempt, await ctx.call("double", {"n": 4})]
+
+    orchestrator.add(agency())
+    async with orchestrator.client() as client:
+        async with orchestrator.working(Worker("tools", skills=[double])):
+            pass
+        async with orchestrator.working(Worker("agents", skills=[agent])):
+            job = await client.jobs.submit("agency", {})
+            while not [call async for call in client.jobs.list(blueprint="skill:double")]:
+                await SYSTEM_CLOCK.sleep(0.1)
+        async with orchestrator.working(Worker("both", skills=[agent, double], max_concurrent_tasks=1)):
+            assert await job.result() == [2, 8]
+        states = [str(call.status) async for call in client.jobs.list(blueprint="skill:double")]
+        assert sorted(states) == ["cancelled", "finished"]
+
+
+async def test_a_wait_for_a_tool_that_never_comes_names_it(orchestrator):
+    @skill
+    async def agent(ctx: Context) -> Any:
+        return await ctx.call("double", {"n": 4})
+
+    orchestrator.add(agency())
+    async with orchestrator.client() as client:
+        async with orchestrator.working(Worker("tools", skills=[double])):
+            pass
+        async with orchestrator.working(Worker("agents", skills=[agent])):
+            job = await client.jobs.submit("agency", {})
+            with pytest.raises(NeverEndsError, match=r"no worker offers skill 'double'.*waits for 1 call"):
+                await job.result()
 
 
 async def test_a_lost_answer_begins_no_second_job(orchestrator):
