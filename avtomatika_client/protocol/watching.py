@@ -45,7 +45,7 @@ class JobExplanation(Received):
     """Why a job does not go on, or that it does (`GET /jobs/{id}/explain`).
 
     Attributes:
-        reason: One word, such as `no_worker`, `workers_busy`, `retry`, `leased`, `held`, `waiting_for_human`, `ended`.
+        reason: One word, such as `no_worker`, `workers_busy`, `retry`, `leased`, `held`, `approval`, `ended`.
         sentence: The same for people.
         details: What the sentence speaks of, by name.
         job_id: The job.

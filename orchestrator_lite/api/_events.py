@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastapi import Request
 from starlette.responses import Response
@@ -14,8 +16,6 @@ from orchestrator_lite.runtime.following import Follower, Told
 from orchestrator_lite.store import StoreError
 
 if TYPE_CHECKING:
-    import asyncio
-
     from starlette.types import Receive, Scope, Send
 
     from orchestrator_lite.runtime.core import Core
@@ -26,10 +26,20 @@ log = logging.getLogger(__name__)
 KEEPALIVE = 15.0
 """Seconds without news after which a comment is sent, so that nobody on the way takes the stream for dead."""
 
+STUCK = 60.0
+"""Seconds a reader may take nothing of what it is sent."""
+
 MEDIA_TYPE = "text/event-stream"
 
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _COMMENT = b": nothing new\n\n"
+
+
+Take: TypeAlias = Callable[[bytes], Awaitable[None]]
+
+
+class _StuckError(Exception):
+    """The reader takes nothing."""
 
 
 class EventStream(Response):
@@ -57,25 +67,39 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         with self._make as (listener, follower):
             async with until_gone(self._request) as gone:
-                await send(_piece(begin(follower)))
                 try:
-                    await self._run(listener, follower, gone, send)
+                    await self._run(listener, follower, gone, partial(self._take, send, gone))
                 except StoreError as error:
                     log.warning("a stream of events ends: %s", error)
+                except _StuckError:
+                    return  # the server closes the connection of an answer that was not ended
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _run(self, listener: Listener, follower: Follower, gone: asyncio.Future[Any], send: Send) -> None:
+    async def _take(self, send: Send, gone: asyncio.Future[Any], piece: bytes) -> None:
+        """Send a piece; a reader that takes nothing is left, for the server's stop at once."""
+        message = {"type": "http.response.body", "body": piece, "more_body": True}
+        sending: asyncio.Task[None] = asyncio.create_task(_sent(send, message))
+        try:
+            await self._core.clock.wait_any((sending, gone, self._core.feed.closing()), STUCK, upkeep=True)
+            if not sending.done():
+                raise _StuckError
+            await sending
+        finally:
+            sending.cancel()
+
+    async def _run(self, listener: Listener, follower: Follower, gone: asyncio.Future[Any], take: Take) -> None:
+        await take(begin(follower))
         while not gone.done():
             news = await follower.news()
             if news:
-                await send(_piece(frames(news)))
+                await take(frames(news))
             if follower.is_over or self._core.feed.closed:
                 return
             if news:
                 continue
             await self._core.clock.wait_any((listener.poke, gone), KEEPALIVE, upkeep=True)
             if not listener.poke.done() and not gone.done():
-                await send(_piece(_COMMENT))
+                await take(_COMMENT)
 
 
 async def first_news(core: Core, listener: Listener, follower: Follower, seconds: float, request: Request) -> Response:
@@ -108,5 +132,5 @@ def _frame(told: Told) -> bytes:
     return b"%bevent: %b\ndata: %b\n\n" % (place, told.name.encode(), told.doc)
 
 
-def _piece(body: bytes) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": body, "more_body": True}
+async def _sent(send: Send, message: dict[str, Any]) -> None:
+    await send(message)

@@ -49,6 +49,7 @@ class Feed:
         self._jobs: dict[str, set[Listener]] = {}
         self._clients: dict[str, set[Listener]] = {}
         self.closed = False
+        self._closing: asyncio.Future[None] | None = None
 
     @contextmanager
     def of_job(self, job_id: str) -> Iterator[Listener]:
@@ -61,6 +62,14 @@ class Feed:
         """Listen to all jobs of a client."""
         with _listening(self._clients, client) as listener:
             yield listener
+
+    def closing(self) -> asyncio.Future[None]:
+        """Done when the server stops."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_future()
+            if self.closed:
+                self._closing.set_result(None)
+        return self._closing
 
     def moved(self, job_id: str, client: str) -> None:
         """Something of a job has been written."""
@@ -84,6 +93,8 @@ class Feed:
     def close(self) -> None:
         """Let everybody go: the server stops."""
         self.closed = True
+        if self._closing is not None and not self._closing.done():
+            self._closing.set_result(None)
         for listeners in (*self._jobs.values(), *self._clients.values()):
             for listener in listeners:
                 listener.tell()

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from orchestrator_lite.runtime.core import Core
     from orchestrator_lite.runtime.feed import Listener
 
-PORTION = 500
-"""History events read at a time."""
+PORTION = 20
+"""History events read at a time: what a reader that takes nothing holds in memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,3 +291,29 @@ def test_a_job_that_is_not_there_is_404():
                 assert (await house.api("GET", f"/jobs/none/{path}")).status_code == 404
 
     run(body())
+
+
+def test_a_reader_that_takes_nothing_costs_little_and_holds_up_no_stop(monkeypatch):
+    monkeypatch.setattr("orchestrator_lite.runtime.following.PORTION", 2)
+
+    async def body():
+        async with serving(greet()) as house:
+            worker = await house.registered("w1", "greet")
+            job_id = await house.create("/jobs/greet")
+            task = await worker.task()
+            for number in range(200):
+                said = {"event_id": str(number), "event_type": "thought", "task_id": task["task_id"]}
+                await worker.send("POST", "/events", json={**said, "worker_id": "w1", "payload": "x" * 60_000})
+            url = house.http.base_url
+            _, writer = await asyncio.open_connection(url.host, url.port, limit=1024)
+            lines = {"Host": url.netloc.decode(), **house.client_headers}
+            head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+            writer.write(f"GET /api/v1/jobs/{job_id}/events HTTP/1.1\r\n{head}\r\n".encode())
+            await writer.drain()
+            await listens(house)
+            await house.settled()
+            house.lite._site.core.let_go()
+            await listens(house, 0)
+            writer.close()
+
+    run(body())
