@@ -133,7 +133,8 @@ class Draft:
 
     def _outgoing(self, at: float) -> list[Outgoing]:
         """What the webhook of a job that has ended in these folds is told."""
-        if not self.job.is_final or not any(_ends(step) for step in self._steps):
+        job, before = self.job, self.base.job.status
+        if not job.is_final or (job.status == before and not any(_ends(step) for step in self._steps)):
             return []
         message = notice(self.job, self.base.version + 1, at)
         return [] if message is None else [message]

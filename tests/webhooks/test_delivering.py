@@ -217,3 +217,35 @@ async def test_messages_to_a_host_that_is_gone_end_within_the_hour_too(orchestra
         await orchestrator.clock.advance(hours=1.5)
         rows = await orchestrator._site.core.store.outgoing_of("dev", limit=200)
         assert {(row.status, row.attempts, row.error) for row in rows} == {("failed", 10, "no connection")}
+
+
+async def test_a_job_that_ends_once_more_is_another_event(orchestrator):
+    orchestrator.add(flow())
+    async with peer(answering()) as there, orchestrator.client() as client:
+        job = await client.jobs.submit("shop", {"to": "quarantined"}, webhook_url=there.url)
+        await settled(orchestrator, job, status="delivered", kind="job_quarantined")
+        await orchestrator._site.core.let_out(job.id, None)
+        await settled(orchestrator, job, status="delivered", kind="job_failed")
+        first, second = there.received
+        assert first.headers["webhook-id"] != second.headers["webhook-id"]
+        assert [json.loads(came.body)["event"] for came in there.received] == ["job_quarantined", "job_failed"]
+
+
+async def test_names_are_resolved_while_virtual_time_stands_still(orchestrator):
+    orchestrator.add(flow())
+    async with peer(answering()) as there, orchestrator.client() as client:
+        job = await client.jobs.submit("shop", webhook_url=f"http://localhost:{there.port}/")
+        assert (await settled(orchestrator, job, status="delivered")).attempts == 1
+        assert there.received[0].headers["host"] == f"localhost:{there.port}"
+
+
+@pytest.mark.parametrize("field", ["x" * 200_000, "y: z\r\n" * 3000])
+async def test_endless_headers_are_no_answer(orchestrator, field):
+    async def respond(_, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nx: " + field.encode() + b"\r\n" * 2)
+
+    orchestrator.add(flow())
+    async with peer(respond) as there, orchestrator.client() as client:
+        job = await client.jobs.submit("shop", webhook_url=there.url)
+        row = await settled(orchestrator, job, attempts=1)
+        assert row.status == ("pending" if "x" in field else "delivered")
