@@ -112,7 +112,7 @@ async def accept(request: Request, blueprint: Blueprint, body: dict[str, Any], k
     """
     fields = _fields(body)
     if fields["webhook_url"] is not None:
-        _check_target(request, fields["webhook_url"])
+        check_target(request, fields["webhook_url"])
     client: Client = request.scope["client_identity"]
     named = None if key is None else Key(f"{client.name}\n{blueprint.name}", key, _digest(fields))
     body = {**fields, "tracing_context": _tracing(request)}
@@ -141,7 +141,7 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_target(request: Request, url: str) -> None:
+def check_target(request: Request, url: str) -> None:
     """Refuse a webhook that could never be sent; what its name leads to is judged when it is."""
     try:
         core_of(request).egress.check(url)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from avtomatika_client.protocol.jobs import JobAccepted
 from avtomatika_client.protocol.schedules import Schedule
+from orchestrator_lite.api._accepting import check_target
 from orchestrator_lite.api._document import errors, json_body, query
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, checked, core_of, read_object, settings_of
 from orchestrator_lite.api._owned import client_of
@@ -50,6 +51,8 @@ async def create(request: Request) -> Response:
     body = await read_object(request)
     definition = checked(Definition, {"timezone": settings_of(request).timezone, **body})
     _known_blueprint(request, definition)
+    if definition.webhook_url is not None:
+        check_target(request, definition.webhook_url)
     async with _refusing():
         entry, is_new = await core_of(request).schedules.book.create(client_of(request), definition)
     return answer(_view(request, entry), 201 if is_new else 200)
@@ -96,6 +99,8 @@ async def update(request: Request) -> Response:
         after = checked(Definition, _merged(before, body, settings_of(request).timezone))
         if after.blueprint != before.blueprint:
             _known_blueprint(request, after)
+        if after.webhook_url is not None and after.webhook_url != before.webhook_url:
+            check_target(request, after.webhook_url)
         return after
 
     async with _refusing():
