@@ -29,6 +29,9 @@ KEEPALIVE = 15.0
 STUCK = 60.0
 """Seconds a reader may take nothing of what it is sent."""
 
+FULL = 1024 * 1024
+"""Bytes after which an answer that ends with the first news holds no more of them."""
+
 MEDIA_TYPE = "text/event-stream"
 
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -105,16 +108,18 @@ class EventStream(Response):
 async def first_news(core: Core, listener: Listener, follower: Follower, seconds: float, request: Request) -> Response:
     """One answer with the first news there are, or with none after `seconds`."""
     until = core.clock.monotonic() + seconds
-    opening = begin(follower)
+    body = opening = begin(follower)
     async with until_gone(request) as gone:
         while True:
             news = await follower.news()
+            body += frames(news)
+            if follower.has_more and len(body) < FULL:
+                continue
             left = until - core.clock.monotonic()
-            if news or follower.is_over or left <= 0 or gone.done() or core.feed.closed:
+            if body != opening or follower.is_over or left <= 0 or gone.done() or core.feed.closed:
                 break
             await core.clock.wait_any((listener.poke, gone), left, upkeep=True)
-    body = opening + (frames(news) if news else _COMMENT)
-    return Response(body, media_type=MEDIA_TYPE, headers=_HEADERS)
+    return Response(body if body != opening else body + _COMMENT, media_type=MEDIA_TYPE, headers=_HEADERS)
 
 
 def begin(follower: Follower) -> bytes:

@@ -32,6 +32,7 @@ class Follower:
 
     Attributes:
         seq: The last history event it was told.
+        has_more: Whether there is more to come at once.
         is_over: Whether there is nothing more to come: the job has ended, or is forgotten.
     """
 
@@ -56,6 +57,7 @@ class Follower:
         self._reported = reported
         self._first = True
         self.is_over = False
+        self.has_more = False
 
     async def news(self) -> list[Told]:
         """What is new; empty when nothing is. Progress is told once, and only the latest word of each task."""
@@ -65,7 +67,8 @@ class Follower:
         told = [Told("history", row.doc, str(row.seq)) for row in rows]
         if rows:
             self.seq = rows[-1].seq
-        if len(rows) == PORTION:
+        self.has_more = len(rows) == PORTION
+        if self.has_more:
             self._listener.tell()
             return told
         told += await self._progress(live)

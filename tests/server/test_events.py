@@ -293,6 +293,22 @@ def test_a_job_that_is_not_there_is_404():
     run(body())
 
 
+@pytest.mark.parametrize("portion", [1, 2, 3, 4, 7])
+def test_histories_of_any_length_come_whole(monkeypatch, portion):
+    monkeypatch.setattr("orchestrator_lite.runtime.following.PORTION", portion)
+
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await house.create("/jobs/greet")
+            types = await house.event_types(job_id)
+            for path in (f"/jobs/{job_id}/events", "/events"):
+                asked = house.api("GET", path, params={"wait": PATIENCE, "from": "start"})
+                reply = await soon(asyncio.create_task(asked))
+                assert [event.type for event in read(reply.text)] == types
+
+    run(body())
+
+
 def test_a_reader_that_takes_nothing_costs_little_and_holds_up_no_stop(monkeypatch):
     monkeypatch.setattr("orchestrator_lite.runtime.following.PORTION", 2)
 
