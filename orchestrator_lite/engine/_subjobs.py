@@ -62,14 +62,16 @@ def checkpoint(step: Step, event: CheckpointTaken) -> None:
 
 def _resume(step: Step, event: ChildEnded, child: Child) -> None:
     """Follow the transition for a child's outcome, as for a task's."""
-    outcome = _OUTCOMES.get(event.status, "failure")
+    outcome, error = _OUTCOMES.get(event.status, "failure"), event.error
+    if outcome == "cancelled" and _is_a_failure(step, child):
+        outcome, error = "failure", {"code": "CANCELLED", "message": "The child job was cancelled.", "details": None}
     told = {
         "outcome": outcome,
         "final_state": event.end_state,
-        "error_message": None if event.error is None else event.error.get("message"),
+        "error_message": None if error is None else error.get("message"),
         "status": event.status,
         "result": event.result,
-        "error": event.error,
+        "error": error,
     }
     step.update(state_history={**step.job.state_history, f"sub_job_{event.child_id}_result": told})
     answer = ResultArrived(
@@ -80,12 +82,18 @@ def _resume(step: Step, event: ChildEnded, child: Child) -> None:
         current=None,
         status=outcome,
         data=event.result,
-        error=event.error,
+        error=error,
     )
     spec = TaskSpec(type=child.blueprint, params={}, transitions=child.transitions)
     _results.answered(step, answer, spec)
     if step.job.status == "quarantined":
         _tell_why(step, event, child)
+
+
+def _is_a_failure(step: Step, child: Child) -> bool:
+    """Whether a cancelled child is one that failed, as officially: its parent is not cancelled and expects failures."""
+    leads = child.transitions
+    return step.job.cancel_requested_at is None and "cancelled" not in leads and "failure" in leads
 
 
 def _tell_why(step: Step, event: ChildEnded, child: Child) -> None:

@@ -49,6 +49,18 @@ def test_a_childs_failure_takes_the_transition_for_its_code_else_for_failure(sta
     assert life.job.current_state == "rejected"
 
 
+def test_a_cancelled_child_is_a_transition_of_its_own_else_a_failure_else_the_end():
+    life = Life()
+    life.child_ends(life.runs({**LEADS, "cancelled": "rejected"}), "cancelled")
+    assert life.job.current_state == "rejected"
+    life = Life()
+    life.child_ends(life.runs(LEADS), "cancelled")
+    assert (life.job.current_state, life.job.error["code"]) == ("failed", "CANCELLED")
+    life = Life()
+    life.child_ends(life.runs({"success": "middle"}), "cancelled")
+    assert life.job.status == "cancelled"
+
+
 def test_a_childs_failure_without_a_transition_ends_its_parent_as_a_tasks_would():
     life = Life()
     life.child_ends(life.runs({"success": "middle"}), "failed", error={"code": "X", "message": "boom", "details": 1})
