@@ -251,7 +251,7 @@ def test_an_unknown_field_or_blueprint_is_refused():
         with pytest.raises(NotFoundError, match="nothing"):
             await client.schedules.create("it", "nothing", daily_at="03:00")
         with pytest.raises(ValidationFailedError, match="webhook_url"):
-            await client.schedules.create("it", "moment", daily_at="03:00", webhook_url="http://127.0.0.1/x")
+            await client.schedules.create("it", "moment", daily_at="03:00", webhook_url="http://10.0.0.1/x")
         with pytest.raises(ValidationFailedError, match="name"):
             await client.schedules.create("it\n", "moment", daily_at="03:00")
 
