@@ -130,6 +130,22 @@ class Client:
 
         return self._caller.run(overview.metrics(self._caller.session, timeout))
 
+    def flush_db(self, *, timeout: Timeout = UNSET) -> None:
+        """Have the server forget everything: jobs, workers, files (`POST /_public/debug/flush_db`).
+
+        Official servers that still know it forget their clients as well: tokens are refused until they are loaded anew.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            ClientError: The server is not in development mode.
+            NotSupportedByServerError: The server does not know it, as official ones since 1.0b30.
+        """
+        from avtomatika_client._calls import overview
+
+        self._caller.run(overview.flush_db(self._caller.session, timeout))
+
     @property
     def docs_url(self) -> str:
         """Where the server's interactive documentation is (`GET /_public/docs`)."""
@@ -274,6 +290,22 @@ class AsyncClient:
         from avtomatika_client._calls import overview
 
         return await self._caller.run(overview.metrics(self._caller.session, timeout))
+
+    async def flush_db(self, *, timeout: Timeout = UNSET) -> None:
+        """Have the server forget everything: jobs, workers, files (`POST /_public/debug/flush_db`).
+
+        Official servers that still know it forget their clients as well: tokens are refused until they are loaded anew.
+
+        Args:
+            timeout: Total deadline in seconds.
+
+        Raises:
+            ClientError: The server is not in development mode.
+            NotSupportedByServerError: The server does not know it, as official ones since 1.0b30.
+        """
+        from avtomatika_client._calls import overview
+
+        await self._caller.run(overview.flush_db(self._caller.session, timeout))
 
     @property
     def docs_url(self) -> str:

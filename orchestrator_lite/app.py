@@ -226,6 +226,7 @@ class Orchestrator:
             look_again=self._look_again,
             files=files_of(self.settings, self._store_url, self._clock),
             egress=self._egress,
+            retention=self.settings.retention,
             secret_of=lambda client: access.webhook_secret(client) or self._webhook_secret,
         )
         await core.start(self._of_file(access))

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
         poll_hold: Seconds a worker's poll is held.
         heartbeat_interval: Seconds between heartbeats that our workers are asked for.
         egress_allow: Hosts, `HOST` or `HOST:PORT`, that webhooks may reach though the guard would refuse them.
+        retention: Seconds that jobs stay after their end, with history, files and deliveries; 0: for ever.
         webhook_secret: What webhooks are signed with, for clients without a secret of their own; none: nothing.
         log_format: `text` for people, `json` for one object a line.
         log_level: The least that `serve` logs: `DEBUG` also tells of each job, `INFO` of those that end badly.
@@ -116,6 +117,7 @@ class Settings(BaseSettings):
     poll_hold: float = Field(default=30.0, gt=0, le=300)
     heartbeat_interval: float = Field(default=5.0, gt=0)
     egress_allow: list[str] = []
+    retention: float = Field(default=7 * 86400.0, ge=0)
     webhook_secret: SecretStr | None = None
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -56,3 +56,16 @@ def metrics(session: Session, timeout: Timeout = UNSET) -> Flow[str]:
     if reply.status != 200 or is_json(reply):
         raise NotSupportedByServerError(f"this server does not tell its metrics (status {reply.status})")
     return reply.content.decode()
+
+
+def flush_db(session: Session, timeout: Timeout = UNSET) -> Flow[None]:
+    """Have the server forget everything.
+
+    Raises:
+        ClientError: The server is not in development mode.
+        NotSupportedByServerError: The server does not know it.
+    """
+    request = session.request("POST", "/_public/debug/flush_db")
+    reply = yield from call(session, request, session.budget(timeout), passing=frozenset({404, 405}))
+    if reply.status != 200:
+        raise NotSupportedByServerError(f"this server has no flush_db (status {reply.status})")

@@ -69,6 +69,18 @@ def config(given: Given) -> None:
 
 
 @app.command()
+@with_settings(store="Whose copy to make: sqlite:///path; a server may be running on it.")
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="The file to make; there must be none yet.")],
+    given: Given,
+) -> None:
+    """Copy the store into one file, consistently, while a server may be running on it."""
+    from orchestrator_lite._cli._backup import back_up
+
+    typer.echo(back_up(target, given))
+
+
+@app.command()
 def demo(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE", help="Text files; default: Python's licence.")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from avtomatika_client._version import __version__
 from avtomatika_client.protocol import headers
+from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.jobs import ServerStatus
 from avtomatika_client.protocol.overview import Readiness
-from orchestrator_lite.api._http import DirectRoute, answer, core_of
+from orchestrator_lite.api._document import errors
+from orchestrator_lite.api._http import ApiError, DirectRoute, answer, core_of
+from orchestrator_lite.api._identity import access_of
 from orchestrator_lite.store import StoreError
 
 router = APIRouter(route_class=DirectRoute, tags=["public"])
@@ -44,6 +49,24 @@ async def metrics(request: Request) -> Response:
     from orchestrator_lite.api import _metrics  # prometheus_client is loaded when it is first asked for
 
     return Response(await _metrics.metrics(core_of(request)), media_type=_metrics.CONTENT_TYPE)
+
+
+class Flushed(Received):
+    """What has been forgotten."""
+
+    status: Literal["db_flushed"]
+
+
+@router.post("/_public/debug/flush_db", responses={200: {"model": Flushed}, **errors(403)})
+async def flush_db(request: Request) -> Response:
+    """Forget everything: jobs, workers, files. In development mode only.
+
+    Polls and waits that are held are answered; workers are told to register anew.
+    """
+    if not access_of(request).development:
+        raise ApiError(403, "flush_db works in development mode only: on loopback, and without credentials set")
+    await core_of(request).flush()
+    return answer({"status": "db_flushed"})
 
 
 @router.get("/readyz", responses={200: {"model": Readiness}, 503: {"model": Readiness}})

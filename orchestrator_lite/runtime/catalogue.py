@@ -31,6 +31,10 @@ class Catalogue:
             for name in worker.skills:
                 self._skills.setdefault(name, _entry({}, None, worker.seen_at))
 
+    def clear(self) -> None:
+        """Forget every skill: the store has."""
+        self._skills.clear()
+
     def knows(self, name: str) -> bool:
         """Whether a worker has ever published this skill."""
         return name in self._skills

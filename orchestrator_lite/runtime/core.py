@@ -25,6 +25,7 @@ from orchestrator_lite.runtime.dispatcher import Dispatcher
 from orchestrator_lite.runtime.explaining import Explanation, explain
 from orchestrator_lite.runtime.feed import Feed
 from orchestrator_lite.runtime.handling import Handling
+from orchestrator_lite.runtime.housekeeping import Housekeeping
 from orchestrator_lite.runtime.jobs import Live
 from orchestrator_lite.runtime.keys import Key, Keys
 from orchestrator_lite.runtime.leases import Lease, LeaseBook
@@ -72,6 +73,7 @@ class Core:
         files: Files | None = None,
         egress: Egress | None = None,
         secret_of: SecretOf = lambda _: None,
+        retention: float = 0.0,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -104,6 +106,15 @@ class Core:
         self.calls = Calls(store, clock, self._runner)
         self.tellings = Tellings(clock, self._runner, self.desk)
         self.schedules = Scheduling(store, clock, blueprints, self._runner.jobs, self.create, look_again)
+        self._housekeeping = Housekeeping(
+            store,
+            clock,
+            files=self.files,
+            workers=self.desk.workers,
+            leases=self._leases,
+            retention=retention,
+            forgotten=self._runner.forget,
+        )
 
     async def start(self, schedules: Collection[tuple[FileSchedule, Client]] = ()) -> None:
         """Open the store, take up what was left, and drive jobs until `stop`.
@@ -137,6 +148,8 @@ class Core:
             self.webhooks.start()
             ticking = asyncio.create_task(keeper.run(), name="timekeeper")
             stack.push_async_callback(self._wind_up, ticking)
+            keeping = asyncio.create_task(self._housekeeping.run(), name="housekeeping")
+            stack.push_async_callback(_ended, keeping)
             await self._runner.resume()
             await self.schedules.start(schedules)
             self._open = stack.pop_all()
@@ -153,6 +166,24 @@ class Core:
         await _ended(ticking)
         await self._runner.close()
         await self.desk.write_renewals()
+
+    async def flush(self) -> None:
+        """Forget everything, in the store and in memory; whoever waits is answered, and workers register anew.
+
+        Raises:
+            StoreUnavailable: The store cannot write; nothing is forgotten then.
+            FilesError: The disk refuses; all but some files is forgotten then.
+        """
+        await self.store.wipe()
+        # nothing is awaited here: what the store takes from now on is not among what memory forgets
+        self._runner.clear()
+        self._leases.clear()
+        self.desk.workers.clear()
+        self.catalogue.clear()
+        self._dispatcher.lanes.replace(())
+        self._dispatcher.dismiss()
+        self._watchers.dismiss()
+        await self.files.wipe()
 
     def let_go(self) -> None:
         """Answer everybody who waits: the server stops."""
@@ -384,9 +415,13 @@ class Core:
             self._runner.family.answer(timer) or self._runner.apply(timer.job_id, self._fired(timer.name))
             for timer in due.timers
         )
-        for outcome in await asyncio.gather(*fired, return_exceptions=True):
+        outcomes = await asyncio.gather(*fired, return_exceptions=True)
+        for outcome in outcomes:
             if isinstance(outcome, Exception):
                 log.warning("a timer waits: %s", outcome)
+        gone = [timer.job_id for timer, outcome in zip(due.timers, outcomes, strict=True) if outcome is None]
+        if gone:  # nothing else would end the timers of jobs that are no more
+            await self.store.forget([job_id for job_id in gone if await self._runner.jobs.get(job_id) is None])
         await self.desk.answer(due)
 
     def _fired(self, name: str) -> Callable[[Live], TimerFired]:

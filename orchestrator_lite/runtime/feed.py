@@ -95,6 +95,10 @@ class Feed:
         self.closed = True
         if self._closing is not None and not self._closing.done():
             self._closing.set_result(None)
+        self.tell_all()
+
+    def tell_all(self) -> None:
+        """Something has happened to everything."""
         for listeners in (*self._jobs.values(), *self._clients.values()):
             for listener in listeners:
                 listener.tell()

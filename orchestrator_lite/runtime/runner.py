@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -159,6 +159,22 @@ class Runner:
         gate = asyncio.Semaphore(AT_ONCE)
         for job_id in self._stranded.pop(blueprint, ()):
             self._spawn(self._resume_one(job_id, gate))
+
+    def forget(self, job_ids: Collection[str]) -> None:
+        """These jobs are no more."""
+        for job_id in job_ids:
+            self.jobs.forget(job_id)
+        for blueprint, waiting in list(self._stranded.items()):
+            waiting.difference_update(job_ids)
+            if not waiting:
+                del self._stranded[blueprint]
+
+    def clear(self) -> None:
+        """No job is any more; handlers that still run come to nothing."""
+        self.jobs.clear()
+        self._stranded.clear()
+        for task in self._background:
+            task.cancel()
 
     async def close(self) -> None:
         """Stop what runs in the background; handlers that are owed run again at the next start."""

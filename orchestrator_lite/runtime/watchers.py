@@ -57,6 +57,11 @@ class Watchers:
     def close(self) -> None:
         """Let everybody go: the server stops."""
         self.feed.close()
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """Have everybody look again, whatever they wait for."""
+        self.feed.tell_all()
         for futures in self._waiting.values():
             for future in futures:
                 if not future.done():

@@ -166,6 +166,17 @@ class Workers:
             await self._store.put_notes({_REPUTATIONS: to_json(current)})
             self._written = current
 
+    async def drop(self, worker: Worker) -> None:
+        """Forget a worker that has stayed away."""
+        await self._store.drop_worker(worker.worker_id)
+        if self._known.get(worker.worker_id) is worker:
+            del self._known[worker.worker_id]
+
+    def clear(self) -> None:
+        """Forget everybody: the store has."""
+        self._known.clear()
+        self._written = {}
+
     def get(self, worker_id: str) -> Worker | None:
         """A worker, if it has registered."""
         return self._known.get(worker_id)

@@ -26,7 +26,7 @@ from orchestrator_lite.store._rows import (
     Timer,
     WorkerRow,
 )
-from orchestrator_lite.store._urls import open_store
+from orchestrator_lite.store._urls import back_up_store, open_store
 
 if TYPE_CHECKING:
     from orchestrator_lite.store.sqlite import SqliteStore
@@ -53,6 +53,7 @@ __all__ = [
     "TaskRow",
     "Timer",
     "WorkerRow",
+    "back_up_store",
     "open_store",
 ]
 

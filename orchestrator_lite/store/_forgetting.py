@@ -11,6 +11,8 @@ from orchestrator_lite.store._transaction import Transaction
 _NONE_PENDING = "NOT EXISTS (SELECT 1 FROM outgoing WHERE job_id = jobs.id AND status = 'pending')"
 _ENDED = f"SELECT id FROM jobs WHERE ended_at < ? AND {_NONE_PENDING} ORDER BY ended_at, id LIMIT ?"
 _FORGETTABLE = Among(f"SELECT id FROM jobs WHERE id IN (?) AND ended_at IS NOT NULL AND {_NONE_PENDING}")
+_THERE = Among("SELECT id FROM jobs WHERE id IN (?)")
+_TIMERS = Among("DELETE FROM timers WHERE job_id IN (?)")
 # The last event leaves its number behind, in a row of no job: SQLite would give it again.
 _KEEP_NUMBER = "UPDATE events SET job_id = '', doc = x'' WHERE seq = (SELECT max(seq) FROM events)"
 _DROP_NUMBERS = "DELETE FROM events WHERE job_id = '' AND seq < (SELECT max(seq) FROM events)"
@@ -30,8 +32,12 @@ def ended_before(tx: Transaction, at: float, limit: int) -> list[str]:
 
 def forget(tx: Transaction, job_ids: Collection[str]) -> list[str]:
     """Verb `forget`."""
-    forgotten = [row[0] for row in tx.run_among(_FORGETTABLE, list(dict.fromkeys(job_ids)))]
-    forgotten = list(dict.fromkeys(forgotten))
+    asked = list(dict.fromkeys(job_ids))
+    there = {row[0] for row in tx.run_among(_THERE, asked)}
+    ended = {row[0] for row in tx.run_among(_FORGETTABLE, asked)}
+    forgotten = [job_id for job_id in asked if job_id in ended]
+    # No index leads to them: they are few, and looked through once for many jobs.
+    tx.run_among(_TIMERS, [job_id for job_id in asked if job_id in ended or job_id not in there])
     if forgotten:
         ((last_of,),) = tx.read("SELECT job_id FROM events WHERE seq = (SELECT max(seq) FROM events)") or (("",),)
         if last_of in forgotten:
@@ -43,13 +49,13 @@ def forget(tx: Transaction, job_ids: Collection[str]) -> list[str]:
     return forgotten
 
 
-def purge(tx: Transaction, now: float) -> int:
+def purge(tx: Transaction, now: float, limit: int) -> int:
     """Verb `purge`."""
-    ((expired,),) = tx.read("SELECT count(*) FROM keys WHERE until <= ?", (now,))
+    expired = tx.read("SELECT key FROM keys WHERE until <= ? ORDER BY until LIMIT ?", (now, max(limit, 0)))
     if expired:
-        tx.write("DELETE FROM keys WHERE until <= ?", (now,))
+        tx.write_many("DELETE FROM keys WHERE key = ?", expired)
         tx.known.forget()
-    return int(expired)
+    return len(expired)
 
 
 def wipe(tx: Transaction) -> None:

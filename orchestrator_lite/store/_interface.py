@@ -158,12 +158,12 @@ class Store(Protocol):
     async def forget(self, job_ids: Collection[str]) -> list[str]:
         """Forget jobs with their history, checkpoints and messages; returns which.
 
-        Those that have not ended, or have a message pending, are passed over. Idempotency keys stay as long as they
-        were to stay.
+        Those that have not ended, or have a message pending, are passed over; of those that are not there, timers go
+        that others have set for them. Idempotency keys stay as long as they were to stay.
         """
 
-    async def purge(self, now: float) -> int:
-        """Forget idempotency keys that have expired by `now`; returns how many."""
+    async def purge(self, now: float, limit: int = 1000) -> int:
+        """Forget up to `limit` idempotency keys that have expired by `now`; returns how many."""
 
     async def backup(self, path: str) -> None:
         """Write a consistent copy to a file that does not exist yet, while everything goes on.

@@ -272,9 +272,9 @@ class SqliteStore:
         """See `Store.forget`."""
         return await self._do(_forgetting.forget, job_ids)
 
-    async def purge(self, now: float) -> int:
+    async def purge(self, now: float, limit: int = 1000) -> int:
         """See `Store.purge`."""
-        return await self._do(_forgetting.purge, now)
+        return await self._do(_forgetting.purge, now, limit)
 
     async def backup(self, path: str) -> None:
         """See `Store.backup`; the copy is an SQLite file, of a store in memory too."""

@@ -12,7 +12,7 @@ from orchestrator_lite.store import StoreError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from orchestrator_lite.store import Change, Checkpoint, EventRow, JobRow, Keyed, Outgoing, TaskRow
+    from orchestrator_lite.store import Change, Checkpoint, EventRow, JobRow, Keyed, Outgoing, TaskRow, Timer
 
 
 class Beside:
@@ -21,6 +21,7 @@ class Beside:
     _jobs: dict[str, JobRow]
     _tasks: dict[str, TaskRow]
     _events: list[EventRow]
+    _timers: dict[str, Timer]
     _keys: dict[str, Keyed]
     _outgoing: dict[int, Outgoing]
     _checkpoints: dict[str, Checkpoint]
@@ -108,6 +109,8 @@ class Beside:
     async def forget(self, job_ids: Collection[str]) -> list[str]:
         ended = [job_id for job_id in job_ids if job_id in self._jobs and self._jobs[job_id].ended_at is not None]
         gone = [job_id for job_id in dict.fromkeys(ended) if not self._has_pending(job_id)]
+        no_more = {job_id for job_id in job_ids if job_id not in self._jobs or job_id in gone}
+        self._timers = {key: timer for key, timer in self._timers.items() if timer.job_id not in no_more}
         self._jobs = {name: job for name, job in self._jobs.items() if name not in gone}
         self._events = [event for event in self._events if event.job_id not in gone]
         self._tasks = {name: task for name, task in self._tasks.items() if task.job_id not in gone}
@@ -115,8 +118,9 @@ class Beside:
         self._outgoing = {name: row for name, row in self._outgoing.items() if row.job_id not in gone}
         return gone
 
-    async def purge(self, now: float) -> int:
-        expired = [key for key, keyed in self._keys.items() if keyed.until <= now]
+    async def purge(self, now: float, limit: int = 1000) -> int:
+        expired = sorted(key for key, keyed in self._keys.items() if keyed.until <= now)
+        expired = sorted(expired, key=lambda key: self._keys[key].until)[: max(limit, 0)]
         for key in expired:
             del self._keys[key]
         return len(expired)

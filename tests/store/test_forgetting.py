@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator_lite.store import Change, Checkpoint, Keyed, Store
+from orchestrator_lite.store import Change, Checkpoint, Keyed, Store, Timer
 from tests.store.rows import NOW, event, every_store, job, task
 from tests.store.test_outgoing import message
 
@@ -46,6 +46,7 @@ async def test_a_job_that_goes_on_after_its_end_has_not_ended(store: Store) -> N
 async def test_everything_of_a_forgotten_job_is_gone_and_nothing_of_another(store: Store) -> None:
     for name in ("j1", "j2"):
         parts = {
+            "set_timers": [Timer(name, name, "n", NOW)],
             "enqueue": [task(f"t-{name}", name)],
             "checkpoints": [Checkpoint(f"t-{name}", name, NOW, b"x")],
             "outgoing": [message(name, name, None, status="delivered")],
@@ -58,10 +59,19 @@ async def test_everything_of_a_forgotten_job_is_gone_and_nothing_of_another(stor
     assert [await store.checkpoint("t-j1"), await store.checkpoint("t-j2")] == [None, b"x"]
     assert [row.job_id for row in await store.outgoing_of("c")] == ["j2"]
     assert len(await store.events_after("j2")) == 1
+    assert [timer.key for timer in (await store.due(NOW)).timers] == ["j2"]
     counts = await store.counts()
     assert (counts.jobs, counts.queued) == ({"finished": 1}, 1)
     assert await store.key("j1") is not None  # a repetition of that request is still one
     assert await store.forget([]) == []
+
+
+@every_store
+async def test_timers_of_jobs_that_are_not_there_go(store: Store) -> None:
+    timers = [Timer("a", "nobody", "n", NOW), Timer("b", "j1", "n", NOW)]
+    await store.commit(Change(job=job(), set_timers=timers))
+    assert await store.forget(["nobody", "j1"]) == []
+    assert [timer.key for timer in (await store.due(NOW)).timers] == ["b"]
 
 
 @every_store
