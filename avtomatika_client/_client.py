@@ -139,7 +139,7 @@ class Client:
             timeout: Total deadline in seconds.
 
         Raises:
-            ClientError: The server is not in development mode.
+            PermissionDeniedError: The server is not in development mode.
             NotSupportedByServerError: The server does not know it, as official ones since 1.0b30.
         """
         from avtomatika_client._calls import overview
@@ -300,7 +300,7 @@ class AsyncClient:
             timeout: Total deadline in seconds.
 
         Raises:
-            ClientError: The server is not in development mode.
+            PermissionDeniedError: The server is not in development mode.
             NotSupportedByServerError: The server does not know it, as official ones since 1.0b30.
         """
         from avtomatika_client._calls import overview

@@ -62,7 +62,7 @@ def flush_db(session: Session, timeout: Timeout = UNSET) -> Flow[None]:
     """Have the server forget everything.
 
     Raises:
-        ClientError: The server is not in development mode.
+        PermissionDeniedError: The server is not in development mode.
         NotSupportedByServerError: The server does not know it.
     """
     request = session.request("POST", "/_public/debug/flush_db")

@@ -183,6 +183,7 @@ class Core:
         self._dispatcher.lanes.replace(())
         self._dispatcher.dismiss()
         self._watchers.dismiss()
+        await self.schedules.reopen()
         await self.files.wipe()
 
     def let_go(self) -> None:

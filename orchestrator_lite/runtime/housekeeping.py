@@ -96,8 +96,9 @@ class Housekeeping:
             await self._clock.sleep(PAUSE, upkeep=True)
         while await self._store.purge(now) > 0:
             await self._clock.sleep(PAUSE, upkeep=True)
+        away = self._clock.now() - AWAY
         for worker in self._workers.all():
-            if worker.seen_at < now - AWAY and not self._leases.count(worker.worker_id):
+            if worker.seen_at < away and not self._leases.count(worker.worker_id):
                 await self._workers.drop(worker)
 
     async def _step(self, ended_before: float) -> bool:
