@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from avtomatika_client.protocol.files import JobFile
     from avtomatika_client.protocol.jobs import HistoryEvent, Job, JobStatus, ServerStatus
     from avtomatika_client.protocol.schedules import Schedule, ScheduleRun
+    from avtomatika_client.protocol.skills import SkillRecord
     from avtomatika_client.protocol.watching import JobEvent, JobExplanation
     from avtomatika_client.protocol.webhooks import WebhookDelivery, WebhookEvent
     from avtomatika_client.protocol.worker import WorkerRecord
@@ -77,6 +78,7 @@ __all__ = [
     "ScheduleRun",
     "ServerError",
     "ServerStatus",
+    "SkillRecord",
     "ValidationFailedError",
     "WaitTimeout",
     "WebhookDelivery",
@@ -106,6 +108,7 @@ _HOMES = {
     "ServerStatus": "protocol.jobs",
     "WebhookDelivery": "protocol.webhooks",
     "WebhookEvent": "protocol.webhooks",
+    "SkillRecord": "protocol.skills",
     "WorkerRecord": "protocol.worker",
 }
 """Where the names that are no errors live."""
