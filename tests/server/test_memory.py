@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from orchestrator_lite.runtime import jobs
+import asyncio
+import gc
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks import soak
+from benchmarks._line_ups import line_ups
+from orchestrator_lite.runtime import jobs, keys
 from tests._support.house import serving
 from tests.conftest import run
 from tests.server.flows import greet
+
+if TYPE_CHECKING:
+    from tests._support.house import House, RawWorker
 
 
 def test_heavy_jobs_are_not_all_kept_in_memory(monkeypatch):
@@ -37,3 +50,49 @@ def test_a_job_heavier_than_what_is_kept_is_served_all_the_same(monkeypatch):
             assert (await house.ended(job_id))["status"] == "finished"
 
     run(body())
+
+
+async def one_of_everything(house: House, worker: RawWorker, number: int) -> None:
+    """A job that finishes, with a key, watched and waited for; one that is cancelled; requests that fail."""
+    headers = {"Idempotency-Key": f"key-{number}"}
+    reply = await house.api("POST", "/jobs/greet", json={"initial_data": {"n": number}}, headers=headers)
+    job_id = reply.json()["job_id"]
+    wait = asyncio.ensure_future(house.api("GET", f"/jobs/{job_id}", params={"wait": 20}))
+    task = await worker.task()
+    await worker.beat(task)
+    await worker.answer(task, data={"message": "hello"})
+    assert (await wait).json()["status"] == "finished"
+    await house.history(job_id)
+    await house.api("GET", f"/jobs/{job_id}/explain")
+    cancelled = await house.create("/jobs/greet", result_timeout=60)
+    await house.cancel(cancelled)
+    assert (await house.api("GET", f"/jobs/unknown-{number}")).status_code == 404
+
+
+def test_a_job_that_has_ended_leaves_no_object_behind(monkeypatch):
+    monkeypatch.setattr(jobs, "KEPT", 20)
+    monkeypatch.setattr(keys, "REMEMBERED", 20)
+
+    async def body():
+        async with serving(greet()) as house:
+            worker = await house.registered("w1", "greet", incarnation="i1")
+            counts = []
+            for part in range(3):
+                for number in range(100):
+                    await one_of_everything(house, worker, part * 100 + number)
+                gc.collect()
+                counts.append(len(gc.get_objects()))
+            _, second, third = counts
+            assert third - second < 100, counts  # of a single list or dict a job it would be 100 and more
+
+    run(body())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_stays_flat_over_100_000_jobs():
+    (line_up,) = line_ups(["ours-process"], Path())
+    looks = list(soak.soak(line_up, 100_000))
+    for name in ("server", "worker"):
+        assert looks[-1][name] - looks[soak.WARM - 1][name] < soak.BOUND, looks
