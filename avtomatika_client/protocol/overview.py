@@ -40,12 +40,21 @@ class DashboardTasks(Received):
     leased: int = 0
 
 
+class DashboardQuota(Received):
+    """A client's own quota: jobs a month, how many of them are left, and until when (UTC seconds)."""
+
+    limit: int
+    remaining: int
+    until: float
+
+
 class Dashboard(Received):
     """Answer of `GET /api/v1/dashboard` (`spec/avtomatika.md` §5)."""
 
     workers: DashboardWorkers = Field(default_factory=DashboardWorkers)
     jobs: DashboardJobs = Field(default_factory=DashboardJobs)
     tasks: DashboardTasks | None = None
+    quota: DashboardQuota | None = None
 
 
 class Readiness(Received):

@@ -65,6 +65,11 @@ def _standing(core: Core, counts: Counts) -> Iterator[Metric]:
     yield _gauge("polls_waiting", "Polls that wait for a task.", (), [((), core.polls_waiting)])
     yield _gauge("waits", "Jobs that somebody waits for.", (), [((), core.waits)])
     yield _gauge("outgoing_messages", "Webhook messages to be delivered.", (), [((), counts.outgoing)])
+    yield _counter("webhook_attempts", "Deliveries tried.", (), {(): core.webhooks.counted.attempts})
+    ended = {("delivered",): core.webhooks.counted.delivered, ("failed",): core.webhooks.counted.failed}
+    yield _counter("webhook_messages", "Messages that have arrived or were given up.", ("outcome",), ended)
+    yield _counter("egress_calls", "Outgoing calls.", (), {(): core.egress.counted.calls})
+    yield _counter("egress_refused", "Outgoing calls that the guard refused.", (), {(): core.egress.counted.refused})
     commits = getattr(core.store, "commits", None)
     if isinstance(commits, int):
         yield _counter("store_commits", "Transactions of the store.", (), Counter({(): commits}))

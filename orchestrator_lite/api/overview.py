@@ -13,6 +13,8 @@ from avtomatika_client.protocol.overview import Dashboard
 from orchestrator_lite.api._document import errors, query
 from orchestrator_lite.api._graphs import dot, mermaid, svg
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, core_of
+from orchestrator_lite.api._owned import client_of
+from orchestrator_lite.api._site import site_of
 from orchestrator_lite.runtime.graphing import graph_of
 
 router = APIRouter(route_class=DirectRoute, tags=["overview"])
@@ -24,7 +26,7 @@ _TEXT: Final = {"schema": {"type": "string"}}
 @router.get("/api/{api_version}/dashboard", responses={200: {"model": Dashboard}})
 @router.get("/api/dashboard", include_in_schema=False)
 async def dashboard(request: Request) -> Response:
-    """How much there is: workers, jobs and tasks of the whole server."""
+    """How much there is: workers, jobs and tasks of the whole server, and what is left of the client's own quota."""
     core = core_of(request)
     now, counts = core.clock.now(), await core.store.counts()
     active = Counter(worker.status for worker in core.desk.workers.all() if worker.is_active(now))
@@ -38,7 +40,16 @@ async def dashboard(request: Request) -> Response:
                 "by_status": counts.jobs,
             },
             "tasks": {"queued": counts.queued, "leased": counts.leased},
+            "quota": _quota(request),
         }
+    )
+
+
+def _quota(request: Request) -> dict[str, float] | None:
+    access = site_of(request.scope).access
+    left = None if access is None else access.quotas.of(client_of(request).name)
+    return (
+        None if left is None else {"limit": left.monthly_attempts, "remaining": left.remaining, "until": left.resets_at}
     )
 
 

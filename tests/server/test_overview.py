@@ -84,7 +84,7 @@ def test_made_up_names_do_not_grow_the_metrics_without_end():
 
 def test_the_openapi_document_is_valid_and_names_the_blueprints_endpoints():
     async def body():
-        async with serving(greet(), Blueprint("quiet") if False else bare()) as house:
+        async with serving(greet(), bare()) as house:
             reply = await house.http.get("/openapi.json")
             found = reply.json()
             assert found["openapi"].startswith("3.1")
@@ -209,5 +209,20 @@ def test_a_server_says_whether_it_is_ready():
             house.lite._site.core.let_go()
             stopping = await house.http.get("/readyz")
             assert (stopping.status_code, stopping.json()["status"]) == (503, "stopping")
+
+    run(body())
+
+
+def test_the_dashboard_tells_a_client_what_is_left_of_its_quota(tmp_path):
+    clients = tmp_path / "clients.toml"
+    clients.write_text('[me]\ntoken = "a-token-of-mine-0123"\nmonthly_attempts = 5\n')
+
+    async def body():
+        async with serving(greet(), clients_file=clients, worker_token="a-worker-token-0123") as house:
+            async with AsyncClient(house.lite.url, client_token="a-token-of-mine-0123") as client:
+                await client.jobs.submit("greet")
+                quota = (await client.dashboard()).quota
+            assert quota is not None
+            assert (quota.limit, quota.remaining) == (5, 4)
 
     run(body())
