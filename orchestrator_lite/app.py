@@ -73,6 +73,7 @@ class Orchestrator:
         self._store_url = self.settings.store if store is None else store
         self._store = self._opened(self._store_url)
         self._look_again = LATEST
+        self._keeps_house = True
         self._egress = Egress(self.settings.egress_allow, clock=clock)
         self.guests: dict[InsideClient | InsideWorkers, None] = {}
         """The clients and workers inside this process just now, in the order they came."""
@@ -226,7 +227,7 @@ class Orchestrator:
             look_again=self._look_again,
             files=files_of(self.settings, self._store_url, self._clock),
             egress=self._egress,
-            retention=self.settings.retention,
+            retention=self.settings.retention if self._keeps_house else None,
             secret_of=lambda client: access.webhook_secret(client) or self._webhook_secret,
         )
         await core.start(self._of_file(access))

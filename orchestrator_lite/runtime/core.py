@@ -73,7 +73,7 @@ class Core:
         files: Files | None = None,
         egress: Egress | None = None,
         secret_of: SecretOf = lambda _: None,
-        retention: float = 0.0,
+        retention: float | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -106,14 +106,18 @@ class Core:
         self.calls = Calls(store, clock, self._runner)
         self.tellings = Tellings(clock, self._runner, self.desk)
         self.schedules = Scheduling(store, clock, blueprints, self._runner.jobs, self.create, look_again)
-        self._housekeeping = Housekeeping(
-            store,
-            clock,
-            files=self.files,
-            workers=self.desk.workers,
-            leases=self._leases,
-            retention=retention,
-            forgotten=self._runner.forget,
+        self._housekeeping = (
+            None
+            if retention is None
+            else Housekeeping(
+                store,
+                clock,
+                files=self.files,
+                workers=self.desk.workers,
+                leases=self._leases,
+                retention=retention,
+                forgotten=self._runner.forget,
+            )
         )
 
     async def start(self, schedules: Collection[tuple[FileSchedule, Client]] = ()) -> None:
@@ -148,8 +152,9 @@ class Core:
             self.webhooks.start()
             ticking = asyncio.create_task(keeper.run(), name="timekeeper")
             stack.push_async_callback(self._wind_up, ticking)
-            keeping = asyncio.create_task(self._housekeeping.run(), name="housekeeping")
-            stack.push_async_callback(_ended, keeping)
+            if self._housekeeping is not None:
+                keeping = asyncio.create_task(self._housekeeping.run(), name="housekeeping")
+                stack.push_async_callback(_ended, keeping)
             await self._runner.resume()
             await self.schedules.start(schedules)
             self._open = stack.pop_all()

@@ -100,6 +100,8 @@ class VirtualOrchestrator(Orchestrator):
         store = SqliteStore(None, inline=True, clock=self.clock)
         super().__init__(blueprints, store=store, settings=settings or TestSettings(), clock=self.clock)
         self._look_again = math.inf
+        # its rounds are so seldom that it would take long to see that a wait is in vain
+        self._keeps_house = "retention" in self.settings.model_fields_set
         self._faults = self.faults
 
     def add(self, blueprint: Blueprint) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from avtomatika_client.errors import NotFoundError
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
+from orchestrator_lite import Blueprint
 from orchestrator_lite.runtime import housekeeping
 from orchestrator_lite.store import Change, JobRow, Keyed, SqliteStore, StoreUnavailable, Timer, WorkerRow
+from orchestrator_lite.testing._orchestrator import TestSettings, VirtualOrchestrator
 from tests._support.clocks import JumpingClock
 from tests._support.house import PATIENCE, House, serving, until
 from tests.conftest import run
@@ -240,3 +245,36 @@ def test_a_worker_row_of_a_day_before_yesterday_is_there_after_a_restart():
             assert [row.worker_id for row in await store.workers()] == ["w9"]
 
     run(body())
+
+
+@pytest.mark.parametrize("retention", [None, 30 * 86400.0])
+def test_on_a_virtual_clock_jobs_go_where_a_retention_is_set(retention):
+    settings = TestSettings() if retention is None else TestSettings(retention=retention)
+
+    async def body():
+        orchestrator = VirtualOrchestrator([ended_at_once()], settings=settings)
+        try:
+            async with orchestrator.client() as client:
+                job = await client.jobs.submit("brief", {})
+                await job.result()
+                await orchestrator.clock.advance(days=29)
+                await job.refresh()
+                await orchestrator.clock.advance(days=2)
+                if retention is None:
+                    await job.refresh()
+                    return
+                with pytest.raises(NotFoundError):
+                    await job.refresh()
+        finally:
+            await orchestrator.close_in_loop()
+
+    run(body())
+
+
+def ended_at_once() -> Blueprint:
+    flow = Blueprint("brief", api_endpoint="/jobs/brief")
+
+    @flow.handler(is_start=True, is_end=True)
+    async def only(): ...
+
+    return flow
