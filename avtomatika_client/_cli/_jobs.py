@@ -116,7 +116,7 @@ def wait_for(
 ) -> None:
     """Wait until a job has ended; print its result."""
     said = given(context, url, token, as_json)
-    with _found(said, job_id, api_version) as (_, job):
+    with found(said, job_id, api_version) as (_, job):
         wait_for_result(job, timeout, said)
 
 
@@ -133,7 +133,7 @@ def get(
     from avtomatika_client._cli._words import dumped, of_job
 
     said = given(context, url, token, as_json)
-    with _found(said, job_id, api_version) as (_, job):
+    with found(said, job_id, api_version) as (_, job):
         state = state_of(job.refresh())
         if _show.as_table(said.as_json):
             _show.view(of_job(state))
@@ -199,7 +199,7 @@ def cancel(
     """Ask for a job's cancellation. With --wait: until it has ended."""
     said = given(context, url, token, as_json)
     _only_with_wait(wait, timeout)
-    with _found(said, job_id, api_version) as (_, job):
+    with found(said, job_id, api_version) as (_, job):
         reply = _cancelled(job)
         if wait:
             wait_for_cancellation(job, timeout, said)
@@ -222,7 +222,7 @@ def history(
     from avtomatika_client._cli._words import dumped, of_event
 
     said = given(context, url, token, as_json)
-    with _found(said, job_id, api_version) as (_, job):
+    with found(said, job_id, api_version) as (_, job):
         events = job.history()
         if _show.as_table(said.as_json):
             columns = ("time", "event", "state", "worker", "attempt")
@@ -248,7 +248,7 @@ def watch(
     from avtomatika_client._cli._words import dumped, of_told
 
     said = given(context, url, token, as_json)
-    with _found(said, job_id, api_version) as (_, job), leaving(job, timeout):
+    with found(said, job_id, api_version) as (_, job), leaving(job, timeout):
         for event in job.events(after=after, timeout=timeout):
             if _show.as_table(said.as_json):
                 _show.line(of_told(event))
@@ -269,7 +269,7 @@ def explain(
     from avtomatika_client._cli._words import dumped
 
     said = given(context, url, token, as_json)
-    with _found(said, job_id, api_version) as (_, job):
+    with found(said, job_id, api_version) as (_, job):
         why = job.explain()
         if _show.as_table(said.as_json):
             _show.line(why.sentence)
@@ -278,7 +278,12 @@ def explain(
 
 
 @contextmanager
-def _found(said: Given, job_id: str, api_version: str | None) -> Iterator[tuple[Client, JobHandle]]:
+def found(said: Given, job_id: str, api_version: str | None) -> Iterator[tuple[Client, JobHandle]]:
+    """A client and a job of it; one that the server does not know is told as such.
+
+    Raises:
+        Stop: There is no such job.
+    """
     with (
         connected(said) as client,
         _known(f"there is no job {job_id!r} of yours here; yours: {said.command('jobs list')}"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from avtomatika_client._cli import _jobs, _schedules, _server, _skills, _webhooks
+from avtomatika_client._cli import _decisions, _overview, _schedules, _server, _skills, _webhooks
 from avtomatika_client._cli._failures import INTERRUPTED, USAGE, one_line, told
 from avtomatika_client._cli._options import AsJson, Given, Token, Url
 from avtomatika_client.protocol.errors import AvtomatikaError
@@ -22,12 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would be loaded for `--help`
 )
-app.add_typer(_jobs.app, name="jobs")
+app.add_typer(_decisions.app, name="jobs")
 app.add_typer(_schedules.app, name="schedules")
 app.add_typer(_skills.app, name="skills")
 app.add_typer(_webhooks.app, name="webhooks")
 app.command()(_server.workers)
 app.command()(_server.status)
+app.command()(_overview.dashboard)
+app.command()(_overview.graph)
 
 
 def _version(wanted: bool) -> None:

@@ -19,9 +19,7 @@ from orchestrator_lite.api._http import (
 )
 from orchestrator_lite.api._listing import LIST_PARAMETERS, read_query
 from orchestrator_lite.api._owned import client_of, owned
-
-LONGEST_WAIT = 60.0
-"""Seconds one `?wait=` holds at most."""
+from orchestrator_lite.api._query import wait_seconds
 
 _ENDED = "Job not found or already terminal."
 
@@ -68,7 +66,7 @@ async def get(request: Request) -> Response:
     """
     core, job_id = core_of(request), request.path_params["job_id"]
     await owned(request)
-    seconds, view = _wait_seconds(request), _view(request)
+    seconds, view = wait_seconds(request), _view(request)
     if seconds > 0:
         async with until_gone(request) as gone:
             await core.wait(job_id, seconds, gone)
@@ -130,16 +128,3 @@ def _view(request: Request) -> str:
     if view not in {"full", "compact"}:
         raise ApiError(400, "view: must be full or compact")
     return view
-
-
-def _wait_seconds(request: Request) -> float:
-    text = request.query_params.get("wait")
-    if text is None:
-        return 0.0
-    try:
-        seconds = float(text)
-    except ValueError as error:
-        raise ApiError(400, "wait: must be a number of seconds") from error
-    if not 0 <= seconds < float("inf"):
-        raise ApiError(400, "wait: must be a number of seconds, zero or more")
-    return min(seconds, LONGEST_WAIT)
