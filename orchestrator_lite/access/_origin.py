@@ -52,7 +52,9 @@ def sender(address: str | None) -> str | None:
 
 
 def check_origin(sent: Iterable[tuple[bytes, bytes]]) -> None:
-    """In development mode only this machine is answered: no other name, no proxy between.
+    """In development mode only this machine is answered: no other name, no proxy between, no page from elsewhere.
+
+    A browser lets any page send a POST to this machine; it only keeps the answer from it. Its `Origin` tells.
 
     Args:
         sent: The request's headers.
@@ -63,6 +65,8 @@ def check_origin(sent: Iterable[tuple[bytes, bytes]]) -> None:
     for name, value in sent:
         if name == b"host" and not _names_loopback(value):
             raise Refused(403, "development mode answers only requests to a loopback host")
+        if name == b"origin" and not _names_loopback(value.partition(b"://")[2]):
+            raise Refused(403, "development mode answers no pages of other hosts")
         if name in FORWARDING:
             raise Refused(403, "development mode answers no forwarded requests")
 

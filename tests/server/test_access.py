@@ -127,6 +127,9 @@ def test_status_is_public():
         {"Forwarded": "for=10.0.0.1"},
         {"X-Real-IP": "10.0.0.1"},
         {"Via": "1.1 proxy"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "null"},
     ],
     ids=str,
 )
@@ -155,6 +158,20 @@ def test_development_mode_knows_the_names_of_this_machine(host):
     async def body():
         async with serving() as house:
             assert (await house.http.get("/_public/status", headers={"Host": host})).status_code == 200
+
+    run(body())
+
+
+def test_in_development_mode_no_page_of_another_host_changes_anything():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await house.create("/jobs/greet")
+            for origin, status in (("https://evil.example", 403), ("null", 403), ("http://localhost:5173", 200)):
+                assert (await house.api("GET", f"/jobs/{job_id}")).status_code == 200
+                sent = {"Origin": origin, "Content-Type": "text/plain", "Sec-Fetch-Site": "cross-site"}
+                reply = await house.http.post("/_public/debug/flush_db", headers=sent)
+                assert reply.status_code == status, origin
+            assert (await house.api("GET", f"/jobs/{job_id}")).status_code == 404
 
     run(body())
 
