@@ -206,7 +206,10 @@ def _refused(target: Target, why: str) -> EgressRefused:
 
 def _redirected(call: Call, target: Target, answer: Answer) -> Call:
     """The next call of a redirect; another origin gets no credentials, and only 307 and 308 repeat a body."""
-    url = urljoin(call.url, answer.headers["location"])
+    try:
+        url = urljoin(call.url, answer.headers["location"])
+    except ValueError as error:
+        raise EgressError("the redirect leads to no URL") from error
     call = replace(call, url=url)
     if target_of(url).origin != target.origin:
         call = replace(call, headers={name: text for name, text in call.headers.items() if name in _HARMLESS})

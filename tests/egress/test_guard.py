@@ -247,6 +247,17 @@ def test_a_redirect_passes_the_same_door(location):
     run(body())
 
 
+@pytest.mark.parametrize("location", ["http://[x", "//[", "http://a]b/", "http://h:99999/"])
+def test_a_redirect_to_nowhere_is_an_error_in_a_few_words(location):
+    async def body():
+        async with peer(answering(307, location=location)) as there:
+            with pytest.raises(EgressError, match="URL") as told:
+                await Egress([f"127.0.0.1:{there.port}"]).send(call(f"{there.url}/", redirects=5))
+            assert location not in str(told.value)
+
+    run(body())
+
+
 def test_a_redirect_to_a_name_on_loopback_is_refused():
     async def body():
         async with (
