@@ -27,6 +27,7 @@ def configure(style: LogFormat, level: str) -> None:
     handler.setFormatter(JsonLines() if style == "json" else Lines(_TEXT))
     logging.basicConfig(level=level, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.WARNING)  # tells every header of what webhooks are answered
 
 
 class Lines(logging.Formatter):

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from orchestrator_lite import Blueprint
-from orchestrator_lite._logs import JsonLines, Lines
+from orchestrator_lite._logs import JsonLines, Lines, configure
 from tests._support.house import serving
 from tests.conftest import run
 from tests.server.flows import bare
@@ -83,3 +83,15 @@ def test_jobs_that_end_badly_are_told_with_their_ids_and_without_their_data(capl
         assert "swordfish" not in caplog.text
 
     run(body())
+
+
+def test_served_at_debug_the_log_tells_no_headers_of_those_who_answer_webhooks(monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    levels = {name: logging.getLogger(name).level for name in (None, "uvicorn", "httpcore")}
+    try:
+        configure("text", "DEBUG")
+        assert logging.getLogger("orchestrator_lite.webhooks").isEnabledFor(logging.DEBUG)
+        assert not logging.getLogger("httpcore.http11").isEnabledFor(logging.DEBUG)
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
