@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from math import inf
 from typing import Any, Final
 
 from avtomatika_client.protocol.clock import Clock
@@ -31,9 +32,12 @@ async def decoded(token: str, key: bytes, audience: str, clock: Clock) -> dict[s
     else:
         with clock.hold():
             claims = await asyncio.to_thread(_decoded, token, key, audience)
-    if claims is None or not isinstance(claims["exp"], int | float) or claims["exp"] <= clock.now():
-        return None
-    return claims
+    now = clock.now()
+    return claims if claims is not None and _number(claims["exp"]) > now >= _number(claims.get("nbf", 0), inf) else None
+
+
+def _number(claim: Any, otherwise: float = 0.0) -> float:
+    return claim if isinstance(claim, int | float) else otherwise
 
 
 def _decoded(token: str, key: bytes, audience: str) -> dict[str, Any] | None:

@@ -136,6 +136,19 @@ def test_a_forged_token_is_nobodys():
     run(body())
 
 
+def test_a_token_of_later_counts_from_then_on():
+    async def body():
+        async with serving(**PEOPLE, jwt_secret=SECRET) as house:
+            claims = jwt.decode((await sign_in(house)).json()["access_token"], options={"verify_signature": False})
+            later = jwt.encode({**claims, "nbf": claims["iat"] + 60}, SECRET, "HS256")
+            assert await person(house, later) is None
+            assert await person(house, jwt.encode({**claims, "nbf": "x"}, SECRET, "HS256")) is None
+            house.clock.jump(61)
+            assert await person(house, later) is not None
+
+    run(body())
+
+
 @pytest.mark.parametrize(
     ("body", "details"),
     [
