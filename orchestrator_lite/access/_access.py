@@ -101,6 +101,11 @@ class Access:
             raise await self._wrong(address, "Unauthorized: Invalid token")
         return client, await self.limits.client(client.name, address)
 
+    def is_still(self, client: Client, token: bytes) -> bool:
+        """Whether a token is that of a client to this day: answers that go on ask again."""
+        holder = self._clients.holder(token)
+        return holder is not None and holder.name == client.name
+
     async def worker(self, token: bytes | None, address: str | None, worker_id: str | None) -> Badge:
         """Let a worker in.
 

@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from orchestrator_lite.api._http import until_gone
+from orchestrator_lite.api._identity import is_still_client
 from orchestrator_lite.runtime.following import Follower, Told
 from orchestrator_lite.store import StoreError
 
@@ -46,7 +47,7 @@ class _StuckError(Exception):
 
 
 class EventStream(Response):
-    """The events of a follower until there are no more, the client has gone or the server stops.
+    """The events of a follower until there are no more, the client has gone, its token is no more, or the server stops.
 
     Nothing is kept for a slow reader: what it has not taken yet is still in the store.
     """
@@ -94,6 +95,8 @@ class EventStream(Response):
         await take(begin(follower))
         while not gone.done():
             news = await follower.news()
+            if not is_still_client(self._request):
+                return
             if news:
                 await take(frames(news))
             if follower.is_over or self._core.feed.closed:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
-from orchestrator_lite.api._front import BADGE
+from avtomatika_client.protocol import headers
+from orchestrator_lite.api._front import BADGE, CLIENT
 from orchestrator_lite.api._site import site_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ def speaks_for(request: HTTPConnection, worker_id: str) -> None:
         Refused: 401.
     """
     access_of(request).workers.check(request.scope[BADGE], worker_id)
+
+
+def is_still_client(request: HTTPConnection) -> bool:
+    """Whether the token a client's request came with is still its own: `clients.toml` may have been read again."""
+    token = request.headers[headers.CLIENT_TOKEN].encode("latin-1")
+    return access_of(request).is_still(request.scope[CLIENT], token)
 
 
 def badge_of(request: HTTPConnection) -> Badge:

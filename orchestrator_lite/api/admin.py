@@ -30,12 +30,13 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {200: {"model": Reloaded}, **errors(
 async def reload_workers(request: Request) -> Response:
     """Read `workers.toml` again; when it means nothing, what was read before holds on.
 
-    Sockets of workers whose tokens have changed are closed: they come back with the new ones.
+    Sockets of workers whose tokens have changed are closed and their polls answered: they come back with the new ones.
     """
     try:
         changed = await access_of(request).reload_workers()
     except AccessError as error:
         raise ApiError(422, str(error)) from error
+    core_of(request).desk.turn_away(changed)
     await core_of(request).channels.part(changed, "Token changed")
     return answer({"status": "worker_configs_reloaded"})
 

@@ -112,6 +112,11 @@ class Desk:
                 return []
         return []
 
+    def turn_away(self, worker_ids: Iterable[str]) -> None:
+        """Answer the open polls of workers empty: who asks again is judged anew."""
+        for worker_id in worker_ids:
+            self._dispatcher.dismiss(worker_id)
+
     async def result(self, worker_id: str, result: TaskResult) -> Verdict:
         """Judge a result by task and attempt; a result for a job that does not exist is ignored.
 

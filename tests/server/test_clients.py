@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator_lite import Blueprint
 from orchestrator_lite.api._app import application
+from orchestrator_lite.api._events import KEEPALIVE
 from tests._support.house import House, serving
 from tests.conftest import run
 from tests.server.flows import greet
@@ -114,5 +115,94 @@ def test_reload_takes_new_clients_and_refuses_those_that_are_gone(tmp_path: Path
             assert reply.status_code == 422
             assert "clients.toml:1: [ada] token: is missing" in reply.json()["error"]
             assert (await house.http.get(f"/api/v1/jobs/{job_id}", headers=ADA)).status_code == 200
+
+    run(body())
+
+
+def owned_routes(**ids: str) -> list[tuple[str, str]]:
+    """Every client route with an id of what belongs to one client."""
+    found = []
+    for route in application().routes:
+        if route.path.startswith("/api/") and any(f"{{{name}}}" in route.path for name in ids):
+            path = route.path.replace("{api_version}", "v1").replace("{filename:filename}", "x.txt")
+            for name, value in ids.items():
+                path = path.replace(f"{{{name}}}", value)
+            assert "{" not in path, "an id that this test does not know"
+            found += [(method, path) for method in route.methods]
+    return sorted(found)
+
+
+def test_schedules_deliveries_and_children_of_another_client_are_404_on_every_route(tmp_path: Path):
+    flow, caller = Blueprint("told", api_endpoint="/jobs/told"), Blueprint("caller", api_endpoint="/jobs/caller")
+
+    @flow.handler(is_start=True)
+    async def start(actions):
+        actions.go_to("finished")
+
+    @flow.handler(is_end=True)
+    async def finished(): ...
+
+    @caller.handler(is_start=True)
+    async def begin(actions):
+        actions.run_blueprint("greet", {}, transitions={"success": "done", "failure": "failed"})
+
+    @caller.handler(is_end=True)
+    async def done(): ...
+
+    @caller.handler(is_end=True)
+    async def failed(): ...
+
+    async def body():
+        async with two_clients(tmp_path, flow, caller, egress_allow=["127.0.0.1"]) as house:
+            made = {"name": "nightly", "blueprint": "greet", "daily_at": "03:00"}
+            schedule = (await house.http.post("/api/v1/schedules", headers=ADA, json=made)).json()
+            sent = {"initial_data": {}, "webhook_url": "http://127.0.0.1:9/"}
+            told = (await house.http.post("/api/v1/jobs/told", headers=ADA, json=sent)).json()["job_id"]
+            await house.http.get(f"/api/v1/jobs/{told}?wait=10", headers=ADA)
+            (delivery,) = (await house.http.get("/api/v1/webhooks/deliveries", headers=ADA)).json()
+            parent = await created(house, ADA, "caller")
+            jobs: list[Any] = []
+            while len(jobs) < 3:
+                jobs = (await house.http.get("/api/v1/jobs", headers=ADA)).json()
+            (child,) = {job["id"] for job in jobs} - {parent, told}
+            for schedule_id in (schedule["id"], "nightly"):
+                ids = {"schedule_id": schedule_id, "delivery_id": str(delivery["id"]), "job_id": child}
+                for method, path in owned_routes(**ids):
+                    params = {"filename": "x.txt"} if path.endswith("/files/upload") else {}
+                    body = {"json": {}} if method == "PATCH" else {}
+                    reply = await house.http.request(method, path, headers=BOB, params=params, **body)
+                    assert reply.status_code == 404, (method, path, reply.text)
+            asked = {"ids": [child, parent, told], "wait": 0}
+            waited = (await house.http.post("/api/v1/jobs:wait", headers=BOB, json=asked)).json()
+            assert (waited["jobs"], sorted(waited["unknown"])) == ([], sorted(asked["ids"]))
+            for path in ("/jobs", "/schedules", "/webhooks/deliveries", "/jobs/quarantined"):
+                assert (await house.http.get(f"/api/v1{path}", headers=BOB)).json() == [], path
+            events = await house.http.get("/api/v1/events?from=start&wait=0", headers=BOB)
+            assert not [one for one in (child, parent, told) if one in events.text]
+            assert (await house.http.get(f"/api/v1/schedules/{schedule['id']}", headers=ADA)).status_code == 200
+
+    run(body())
+
+
+def test_the_open_stream_of_a_token_that_is_taken_away_ends_without_another_word(tmp_path: Path):
+    async def body():
+        async with two_clients(tmp_path) as house:
+            job_id = await created(house, BOB)
+            async with (
+                house.http.stream("GET", "/api/v1/events", headers=BOB) as told,
+                house.http.stream("GET", f"/api/v1/jobs/{job_id}/events?from=now", headers=BOB) as quiet,
+                house.http.stream("GET", "/api/v1/events", headers=ADA) as others,
+            ):
+                pieces = [stream.aiter_text() for stream in (told, quiet, others)]
+                for begun in pieces:
+                    assert "id: " in await anext(begun)
+                (tmp_path / "clients.toml").write_text(CLIENTS.replace("client-bob", "client-eve"))
+                assert (await house.http.post("/api/v1/admin/reload-clients", headers=ADA)).status_code == 200
+                own = {"X-Client-Token": "token-of-the-client-eve"}
+                await house.http.post(f"/api/v1/jobs/{job_id}/cancel", headers=own)
+                house.clock.jump(KEEPALIVE)
+                for ended in pieces[:2]:
+                    assert "".join([piece async for piece in ended]) == ""
+                assert await anext(pieces[2]) != "", "those whose tokens hold go on"
 
     run(body())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -202,9 +203,27 @@ def test_reload_takes_new_tokens_at_once_and_closes_the_sockets_of_the_old(tmp_p
     run(body())
 
 
-async def soon_received(socket: Any) -> Any:
-    import asyncio
+def test_a_poll_that_was_opened_with_a_token_that_is_gone_gets_no_task(tmp_path: Path):
+    async def body():
+        async with house_with(tmp_path) as house:
+            for worker_id in ("w1", "w2"):
+                register = {"worker_id": worker_id, "supported_skills": ["greet"]}
+                await house.http.post("/_worker/workers/register", headers=sent(OWN[worker_id]), json=register)
+            polls = []
+            for worker_id in ("w1", "w2"):
+                path = f"/_worker/workers/{worker_id}/tasks/next"
+                polls.append(asyncio.create_task(house.http.get(path, headers=sent(OWN[worker_id]))))
+                await house.holds_poll(worker_id)
+            written(tmp_path / "workers.toml", {**OWN, "w1": "the-new-token-of-w1"})
+            assert (await house.api("POST", "/admin/reload-workers")).status_code == 200
+            assert (await soon(polls[0])).status_code == 204
+            job_id = await house.create("/jobs/greet")
+            assert (await soon(polls[1])).json()["job_id"] == job_id
 
+    run(body())
+
+
+async def soon_received(socket: Any) -> Any:
     return await soon(asyncio.ensure_future(socket.recv()))
 
 
