@@ -54,7 +54,9 @@ async def approve(request: Request) -> Response:
         raise ApiError(404, "Job not found")
     if settings_of(request).approval_tokens:
         await _authorised(request, live.job, read.token or request.query_params.get("token"))
-    applied = await core.decide(job_id, read.decision, copied(read.metadata, "metadata"))
+    # the question that stands now: of two who answer at once, the later one does not answer the next question
+    asked = None if live.job.approval is None else live.job.approval.token
+    applied = await core.decide(job_id, read.decision, copied(read.metadata, "metadata"), token=asked)
     if applied is None or applied.verdict is None:
         raise ApiError(404, "Job not found")
     if applied.verdict.reason is not None:

@@ -19,7 +19,7 @@ from orchestrator_lite.api._document import errors, json_body, query
 from orchestrator_lite.api._events import MEDIA_TYPE, EventStream, first_news
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, checked, core_of, read_object, until_gone
 from orchestrator_lite.api._owned import UNKNOWN, client_of, owned
-from orchestrator_lite.engine.state import Client
+from orchestrator_lite.engine.state import Client, Job
 from orchestrator_lite.runtime.core import Core
 from orchestrator_lite.runtime.feed import Listener
 from orchestrator_lite.runtime.following import Follower
@@ -117,9 +117,9 @@ async def job_events(request: Request) -> Response:
     core, live = core_of(request), await owned(request)
     asked = _events_query(request)
     place = _place(request, asked)
-    if place is not None and place.endswith("e"):
+    if place is not None and place.endswith("e") and not await _lives_again(core, live.job, int(place[:-1])):
         return Response(status_code=204)
-    seq = int(place) if place else await _begin(core, asked, "start")
+    seq = int(place.rstrip("e")) if place else await _begin(core, asked, "start")
     return await _told(request, core, asked, seq, live.job.id)
 
 
@@ -160,6 +160,11 @@ async def explain(request: Request) -> Response:
             "details": found.details,
         }
     )
+
+
+async def _lives_again(core: Core, job: Job, seq: int) -> bool:
+    """Whether there is more to tell behind an end: the job was taken out of quarantine."""
+    return job.revived_at is not None and bool(await core.store.events_after(job.id, seq, 1))
 
 
 async def _sorted(core: Core, client: Client, ids: list[str]) -> tuple[list[Live], list[str], list[str]]:

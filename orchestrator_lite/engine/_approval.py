@@ -39,7 +39,8 @@ def ask(step: Step, action: AwaitApproval, event: HandlerDone) -> None:
 def decided(step: Step, event: Decided) -> None:
     """Go on by the decision, or say why it does not count."""
     approval = step.job.approval
-    if step.job.status != "waiting_for_human" or approval is None:
+    meant = approval is not None and event.token in (None, approval.token)
+    if step.job.status != "waiting_for_human" or approval is None or not meant:
         step.verdict = Verdict(reason="not_waiting", message="Job is not in a state that can be approved")
         return
     target = approval.transitions.get(event.decision)

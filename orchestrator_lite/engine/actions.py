@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from avtomatika_client.protocol.errors import AvtomatikaError
@@ -60,7 +60,7 @@ class AwaitApproval:
     integration: str
     message: str
     transitions: dict[str, str]
-    token: str
+    token: str = field(repr=False)
     timeout: float | None = None
 
 

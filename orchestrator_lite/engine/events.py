@@ -193,11 +193,13 @@ class Decided:
         at: When, UTC seconds.
         decision: One of the transitions asked for.
         metadata: What came with it.
+        token: Of the question that is answered; None: whatever is asked.
     """
 
     at: float
     decision: str
     metadata: Any = None
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,12 @@ from orchestrator_lite.engine.lanes import Wants
 STRATEGIES = frozenset({"default", "round_robin", "least_connections", "cheapest", "best_value", "overflow"})
 """Ways to choose among idle workers (`dispatch_strategy`)."""
 
+MOST_DEVICES = 100
+"""Devices a task may ask for at once."""
+
+LONGEST_VERSION = 200
+"""Characters of what is read as a version; Python reads no number of more than 4,300 digits."""
+
 _IGNORED = frozenset({"extra_requirements", "params", "transitions", "skill_version", "skill_type"})
 
 
@@ -61,7 +67,7 @@ def offer_of(doc: Mapping[str, Any]) -> Offer:
     return Offer(
         skills=_skills(doc),
         hot=frozenset(_names(doc.get("hot_skills")) + _names(doc.get("hot_cache"))),
-        costs={key: float(item) for key, item in costs.items() if _is_number(item)},
+        costs={key: _price(item) for key, item in costs.items() if _is_number(item)},
         properties={**flat, **_object(resources.get("properties"))},
         devices=_devices(resources),
         artifacts=tuple(_artifacts(doc.get("installed_artifacts")) + _artifacts(doc.get("installed_models"))),
@@ -88,9 +94,9 @@ def _of_skill(offer: Offer, wants: Wants) -> str | None:
     if wants.version is None:
         return None
     fits = version_test(wants.version)
-    if any(fits(skill.get("version")) and wants.type in {None, skill.get("type")} for skill in published):
+    if any(fits(skill.get("version")) and wants.type in (None, skill.get("type")) for skill in published):
         return None
-    versions = ", ".join(sorted({str(skill.get("version") or "unversioned") for skill in published}))
+    versions = ", ".join(sorted({str(skill.get("version") or "unversioned")[:50] for skill in published}))
     return f"offers {wants.skill!r} in version {versions}, not {wants.version}"
 
 
@@ -115,7 +121,7 @@ def _of_requirements(offer: Offer, skill: str, asked: Mapping[str, Any]) -> str 
 def _resources(offer: Offer, asked: Any) -> str | None:
     wanted = _object(asked)
     for key, value in {**wanted, **_object(wanted.get("properties"))}.items():
-        if key not in {"properties", "devices"} and (missing := _flat(offer, key, value)):
+        if key not in {"properties", "devices"} and value is not None and (missing := _flat(offer, key, value)):
             return missing
     devices = wanted.get("devices")
     return _all_devices(offer, devices) if isinstance(devices, list) else None
@@ -126,14 +132,26 @@ def _flat(offer: Offer, key: str, value: Any) -> str | None:
 
 
 def _all_devices(offer: Offer, asked: list[Any]) -> str | None:
-    """Each device that is asked for must be there for itself; the choosy ones are served first."""
-    left = list(offer.devices)
-    for wanted in sorted((_object(item) for item in asked), key=lambda item: -len(str(item))):
-        found = next((device for device in left if _device_fits(device, wanted)), None)
-        if found is None:
-            return f"has no free device like {wanted!r}"
-        left.remove(found)
+    """Each device that is asked for must be there for itself; one that another could do without makes room for it."""
+    if len(asked) > min(MOST_DEVICES, len(offer.devices)):
+        return f"has not {len(asked)} devices"
+    fitting = [[at for at, own in enumerate(offer.devices) if _device_fits(own, _object(item))] for item in asked]
+    given: dict[int, int] = {}
+    for number, item in enumerate(asked):
+        if not _given(number, fitting, given, set()):
+            return f"has no free device like {_object(item)!r}"
     return None
+
+
+def _given(number: int, fitting: list[list[int]], given: dict[int, int], tried: set[int]) -> bool:
+    """Give a device to one of those asked for, if need be by giving its holder another (augmenting paths)."""
+    for at in fitting[number]:
+        if at not in tried:
+            tried.add(at)
+            if at not in given or _given(given[at], fitting, given, tried):
+                given[at] = number
+                return True
+    return False
 
 
 def _device_fits(device: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -144,7 +162,12 @@ def _device_fits(device: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     own = _object(device.get("properties"))
     if "memory_gb" in own:  # as release 1.0b20 calls it
         own = {"vram_gb": own["memory_gb"], **own}
-    return all(meets(own.get(key), value) for key, value in _object(wanted.get("properties")).items())
+    return _has_all(own, wanted.get("properties"))
+
+
+def _has_all(own: Mapping[str, Any], wanted: Any) -> bool:
+    """Whether every property that is asked for is met; one that is null is not asked for."""
+    return all(value is None or meets(own.get(key), value) for key, value in _object(wanted).items())
 
 
 def _gpu(offer: Offer, asked: Any) -> str | None:
@@ -164,16 +187,15 @@ def _installed(offer: Offer, asked: Any) -> str | None:
 def _artifact_fits(own: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     if own.get("name") != wanted.get("name"):
         return False
-    if wanted.get("version") not in {None, "unknown", own.get("version")}:
+    if wanted.get("version") not in (None, "unknown", own.get("version")):
         return False
-    mine = _object(own.get("properties"))
-    return all(meets(mine.get(key), value) for key, value in _object(wanted.get("properties")).items())
+    return _has_all(_object(own.get("properties")), wanted.get("properties"))
 
 
 def _software(offer: Offer, asked: Any) -> str | None:
     for name, version in _object(asked).items():
         own = offer.software.get(name)
-        if own is None or (version not in {None, "any", own} and not _in_range(version, own)):
+        if own is None or (version not in (None, "any", own) and not _in_range(version, own)):
             return f"has not {name} {version}"
     return None
 
@@ -244,6 +266,8 @@ def version_test(wanted: str) -> Callable[[Any], bool]:
         ValueError: It is no range.
     """
     if wanted and wanted[0] in "<>=!~":
+        if len(wanted) > LONGEST_VERSION:
+            raise ValueError(f"{wanted[:50]!r}… is too long for a version range")
         try:
             inside = SpecifierSet(wanted, prereleases=True)
         except InvalidSpecifier as error:
@@ -254,6 +278,8 @@ def version_test(wanted: str) -> Callable[[Any], bool]:
 
 
 def _parsed(version: str) -> Version | None:
+    if len(version) > LONGEST_VERSION:
+        return None
     try:
         return Version(version)
     except InvalidVersion:
@@ -296,6 +322,14 @@ def _listed(value: Any) -> list[Any]:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _price(value: float) -> float:
+    """A price that can be reckoned with; one beyond all numbers is as good as none."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _is_number(value: Any) -> bool:

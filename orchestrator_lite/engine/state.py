@@ -116,7 +116,7 @@ class Approval:
     integration: str
     message: str
     transitions: dict[str, str]
-    token: str
+    token: str = field(repr=False)
     asked_at: float
     deadline: float | None = None
 

@@ -340,9 +340,18 @@ class Core:
 
         return await self._runner.apply(job_id, released)
 
-    async def decide(self, job_id: str, decision: str, metadata: Any = None) -> Applied | None:
-        """Take a decision a job waits for; the verdict says whether it counted."""
-        event = Decided(at=self.clock.now(), decision=decision, metadata=metadata)
+    async def decide(
+        self, job_id: str, decision: str, metadata: Any = None, *, token: str | None = None
+    ) -> Applied | None:
+        """Take a decision a job waits for; the verdict says whether it counted.
+
+        Args:
+            job_id: The job.
+            decision: The word.
+            metadata: What is kept with it.
+            token: Of the question that is answered: a job that waits for another one by now is left alone.
+        """
+        event = Decided(at=self.clock.now(), decision=decision, metadata=metadata, token=token)
         return await self._runner.apply(job_id, lambda _: event)
 
     async def retry(self, job_id: str) -> Applied | None:

@@ -56,8 +56,8 @@ class Desk:
         before = self.workers.get(registration.worker_id)
         worker = await self.workers.register(registration, now)
         await self._catalogue.published(registration, now)
-        if before is not None and before.incarnation != worker.incarnation:
-            self._dispatcher.dismiss(worker.worker_id)
+        replaced = before is not None and before.incarnation != worker.incarnation
+        self._dispatcher.dismiss(worker.worker_id, ask_again=not replaced)  # it may offer something else now
         if worker.incarnation is not None:
             held = {(item.task_id, item.attempt) for item in registration.holding}
             await self._take_over(worker, held, now)
@@ -101,16 +101,27 @@ class Desk:
         """
         worker.seen_at = self._clock.now()
         until = self._clock.monotonic() + hold
-        while self._may_wait(worker) and not gone.done():
-            poll = self._dispatcher.poll(worker, limit)
-            rows = [] if self._dispatcher.is_dry(poll) else await self._asked(poll)
-            if not rows and not poll.again and self._may_wait(worker):
-                rows = await self._waited(poll, until - self._clock.monotonic(), gone)
-            if rows:
-                return await self._unless_gone(rows, gone)
-            if not poll.again:
-                return []
-        return []
+        poll: Poll | None = None
+        try:
+            while self._may_wait(worker) and not gone.done():
+                poll = self._next_poll(worker, limit, poll)
+                rows = [] if self._dispatcher.is_dry(poll) else await self._asked(poll)
+                self._dispatcher.looked(poll, rows)
+                if not rows and not poll.again and self._may_wait(worker):
+                    rows = await self._waited(poll, until - self._clock.monotonic(), gone)
+                if rows:
+                    return await self._unless_gone(rows, gone)
+                if not poll.again:
+                    return []
+            return []
+        finally:
+            self._dispatcher.gives_up(poll)
+
+    def _next_poll(self, worker: Worker, limit: int, before: Poll | None) -> Poll:
+        """The worker asks (again), with what it offers by now."""
+        poll = self._dispatcher.poll(self.workers.get(worker.worker_id) or worker, limit)
+        poll.woken = None if before is None else before.woken
+        return poll
 
     def turn_away(self, worker_ids: Iterable[str]) -> None:
         """Answer the open polls of workers empty: who asks again is judged anew."""
@@ -176,7 +187,7 @@ class Desk:
             await self._store.renew(renewals)
         await self.workers.write_reputations(self._clock.monotonic())
         if self._dispatcher.lanes.are_many:
-            self._dispatcher.lanes.replace(await self._store.lanes())
+            await self._dispatcher.lanes.forget_empty(self._store.lanes)
 
     async def answer(self, due: Due) -> None:
         """Lapsed leases: tasks that never arrived return as they were, others are lost by their worker."""

@@ -49,9 +49,11 @@ class Dispatcher:
 
     def poll(self, worker: Worker, limit: int) -> Poll:
         """A request for tasks; a worker that has all it can hold asks for nothing until it has ended one."""
-        if worker.limit is not None and self._leases.count(worker.worker_id) >= worker.limit:
+        if worker.limit is not None:
+            limit = min(limit, worker.limit - self._leases.count(worker.worker_id))
+        if limit < 1:
             self._full.add(worker.worker_id)
-            return Poll(worker, frozenset(), frozenset(), limit)
+            return Poll(worker, frozenset(), frozenset())
         return Poll(worker, worker.skills, self.lanes.of(worker), limit)
 
     def _freed(self, worker_id: str) -> None:
@@ -108,10 +110,9 @@ class Dispatcher:
         poll.reserved = True
 
     def restore(self, poll: Poll) -> None:
-        """The change was not written: the poll waits again, or asks once more."""
+        """The change was not written: the poll asks once more, for it missed what was queued meanwhile."""
         poll.reserved = False
-        if not poll.answer.done():
-            self.waits(poll)
+        self._let_ask(poll)
 
     def deliver(self, poll: Poll, rows: list[TaskRow]) -> bool:
         """Hand a poll the tasks that were committed for it; False when it has gone meanwhile."""
@@ -131,10 +132,27 @@ class Dispatcher:
                     poll.again = True
             waiting = self.candidates(lane)
             if waiting:
-                self._wake(self.choice.best(waiting, skill, "default", {}))
+                self._wake(self.choice.best(waiting, skill, "default", {}), lane)
 
-    def _wake(self, poll: Poll) -> None:
+    def looked(self, poll: Poll, rows: list[TaskRow]) -> None:
+        """What the poll found; a task it was woken for and could not take is another's to look for."""
+        settled, lane, poll.woken = poll.looked(rows), poll.woken, None
+        if not settled and lane is not None:
+            self.queued((lane,))
+
+    def gives_up(self, poll: Poll | None) -> None:
+        """The request is over: if the poll was woken for a task, another must look for it."""
+        if poll is not None and poll.woken is not None:
+            lane, poll.woken = poll.woken, None
+            self.queued((lane,))
+
+    def _wake(self, poll: Poll, lane: str) -> None:
         self.leaves(poll)
+        if not poll.answer.done():
+            poll.woken = lane
+        self._let_ask(poll)
+
+    def _let_ask(self, poll: Poll) -> None:
         poll.again = True
         if not poll.answer.done():
             poll.answer.set_result([])
@@ -142,8 +160,6 @@ class Dispatcher:
     def queued_somewhere(self) -> None:
         """A task of an unknown skill has become queued: everybody asks again."""
         self._dry.clear()
-        for poll in self._asking:
-            poll.again = True
         self.dismiss(ask_again=True)
 
     def dismiss(self, worker_id: str | None = None, *, ask_again: bool = False) -> None:
@@ -153,6 +169,9 @@ class Dispatcher:
             worker_id: Whose.
             ask_again: Whether they look into the store once more, rather than answer empty.
         """
+        if ask_again:
+            for poll in self._asking:
+                poll.again = poll.again or worker_id in {None, poll.worker.worker_id}
         for poll in list(self._polls):
             if worker_id is None or poll.worker.worker_id == worker_id:
                 self.leaves(poll)

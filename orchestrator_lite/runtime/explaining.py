@@ -71,7 +71,7 @@ def explain(live: Live, *, known: bool, workers: Collection[Worker], leases: Lea
     if not found:
         return Explanation(reason="waiting", sentence=f"{who} is {job.status} in state {job.current_state!r}")
     worst = min(found, key=lambda item: _ORDER.index(item.reason))
-    others = f" (and {len(found) - 1} more tasks)" if len(found) > 1 else ""
+    others = f" (and {_count(len(found) - 1, 'more task')})" if len(found) > 1 else ""
     return Explanation(
         reason=worst.reason,
         sentence=f"{who} waits{_since(job)}: {worst.sentence}{others}",
@@ -127,6 +127,11 @@ def _of_task(
     about["workers"] = [worker.worker_id for worker in able]
     if not able:
         others = f" ({_count(len(active), 'worker')} registered)" if active else " (no worker is registered)"
+        silent = [worker for worker in workers if skill in worker.skills]
+        if silent:
+            last = max(silent, key=lambda worker: worker.seen_at)
+            word = "said good-bye" if last.status == "offline" else "was last heard"
+            others += f"; {last.worker_id!r} did and {word} {max(0.0, now - last.seen_at):.0f} s ago"
         return Explanation(reason="no_worker", sentence=f"no worker offers skill {skill!r}{others}", details=about)
     refused = _refused(able, task)
     if len(refused) == len(able):
@@ -141,8 +146,12 @@ def _busy(able: Collection[Worker], skill: str, leases: LeaseBook, now: float, a
     stand = {worker.worker_id: _standing(worker, len(leases.of(worker.worker_id)), now) for worker in able}
     said = "; ".join(f"{worker_id!r} {_words(how)}" for worker_id, how in sorted(stand.items())[:3])
     full = all(how["at_capacity"] or how["tasks"] for how in stand.values())
-    who = f"the {_count(len(able), 'worker')} that offer skill {skill!r}"
-    sentence = f"{who} are all at capacity" if full else f"none of {who} asks for a task"
+    if len(able) == 1:
+        who = f"the only worker that may run skill {skill!r}"
+        sentence = f"{who} is at capacity" if full else f"{who} does not ask for a task"
+    else:
+        who = f"the {len(able)} workers that may run skill {skill!r}"
+        sentence = f"{who} are all at capacity" if full else f"none of {who} asks for a task"
     return Explanation(reason="workers_busy", sentence=f"{sentence} ({said})", details={**about, "standing": stand})
 
 
@@ -157,8 +166,8 @@ def _standing(worker: Worker, tasks: int, now: float) -> dict[str, Any]:
 
 
 def _words(how: dict[str, Any]) -> str:
-    limit = "" if how["limit"] is None else f" of {how['limit']}"
-    return f"has {how['tasks']}{limit} tasks, is {how['status']}, heard {how['heard_ago']:.0f} s ago"
+    tasks = _count(how["tasks"], "task") if how["limit"] is None else f"{how['tasks']} of {how['limit']} tasks"
+    return f"has {tasks}, is {how['status']}, heard {how['heard_ago']:.0f} s ago"
 
 
 def _called(job: Job, task_id: str) -> dict[str, Any]:
@@ -186,7 +195,11 @@ def _unmatched(skill: str, refused: dict[str, str], about: dict[str, Any]) -> Ex
     """Each reason once, with how many workers it keeps out; the most frequent first."""
     said = Counter(refused.values()).most_common(3)
     reasons = "; ".join(f"{_count(number, 'worker')} {why}" for why, number in said)
-    sentence = f"{_count(len(refused), 'worker')} know skill {skill!r}, but none may take this task: {reasons}"
+    if len(refused) == 1:
+        (why,) = refused.values()
+        sentence = f"the only worker that offers skill {skill!r} may not take this task: it {why}"
+    else:
+        sentence = f"{len(refused)} workers offer skill {skill!r}, but none may take this task: {reasons}"
     return Explanation(reason="no_match", sentence=sentence, details={**about, "refused": refused})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from orchestrator_lite.engine.lanes import SEPARATOR, skill_of, wants_of
@@ -20,11 +20,15 @@ class Lanes:
         self._special: dict[str, set[str]] = {}
         self._count = 0
         self._turn = 0
+        self._many = MANY
+        self._noted: set[str] | None = None
 
     def note(self, lane: str) -> None:
         """A task stands in this lane."""
         if SEPARATOR not in lane:
             return
+        if self._noted is not None:
+            self._noted.add(lane)
         lanes = self._special.setdefault(skill_of(lane), set())
         if lane not in lanes:
             lanes.add(lane)
@@ -34,7 +38,20 @@ class Lanes:
     @property
     def are_many(self) -> bool:
         """Whether it is time to forget those without tasks."""
-        return self._count > MANY
+        return self._count > self._many
+
+    async def forget_empty(self, read: Callable[[], Awaitable[Iterable[str]]]) -> None:
+        """Forget the lanes that no task stands in; those that tasks come to while the store is asked are kept.
+
+        Args:
+            read: Gives the lanes that tasks stand in.
+        """
+        noted = self._noted = set()
+        try:
+            found = await read()
+        finally:
+            self._noted = None
+        self.replace({*found, *noted})
 
     def replace(self, lanes: Iterable[str]) -> None:
         """These are all the lanes that tasks stand in."""
@@ -43,6 +60,8 @@ class Lanes:
         self._turn += 1
         for lane in lanes:
             self.note(lane)
+        # where all of them are in use, asking again soon would find no fewer
+        self._many = max(MANY, 2 * self._count)
 
     def of(self, worker: Worker) -> frozenset[str]:
         """The lanes a worker may take tasks from."""

@@ -56,6 +56,24 @@ def test_a_second_decision_comes_too_late():
     assert life.job.current_state == "middle"
 
 
+def test_an_answer_to_an_earlier_question_is_none_to_the_next():
+    life = Life()
+    token = asks(life)
+    assert decides(life, "approved") is None
+    asks(life)
+    late = life.happens(Decided(at=life.now, decision="approved", token=token)).verdict
+    assert late is not None
+    assert late.reason == "not_waiting"
+    assert life.job.status == "waiting_for_human"
+
+
+def test_a_token_is_in_no_representation():
+    life = Life()
+    token = asks(life)
+    assert token not in repr(life.job)
+    assert token not in repr(Decided(at=0, decision="approved", token=token))
+
+
 def test_a_cancelled_wait_ends_at_once():
     life = Life()
     asks(life, timeout_seconds=60)

@@ -158,3 +158,49 @@ def test_an_offer_is_read_from_whatever_a_worker_says():
     offer = offer_of(odd)
     assert set(offer.skills) == {"a", "b"}
     assert (offer.costs, offer.devices, offer.artifacts, offer.hot) == ({}, (), (), frozenset())
+
+
+@pytest.mark.parametrize("odd", [{"v": 1}, ["1"], 10**400, "1" * 5000, None, True, ""])
+def test_whatever_stands_where_a_word_is_expected_the_answer_is_yes_or_no(odd):
+    """One odd worker, or one odd requirement, must not keep all others from their tasks."""
+    worker = {
+        "supported_skills": [{"name": "s", "type": odd, "version": odd}, {"name": "s", "type": "t", "version": "2"}],
+        "installed_software": {"python": odd, "cuda": "12"},
+        "installed_artifacts": [{"name": "sd", "version": odd, "properties": odd}],
+        "capabilities": {"cost_per_skill": {"s": odd}, "extra": odd},
+        "resources": {"properties": {"cpu": odd}, "devices": [{"type": odd, "model": odd, "properties": odd}]},
+    }
+    asked: list[dict[str, Any]] = [
+        {"installed_software": {"python": "3", "cuda": odd}},
+        {"installed_artifacts": [{"name": "sd", "version": "1"}]},
+        {"installed_artifacts": [{"name": "sd", "version": odd, "properties": odd}]},
+        {"devices": [{"type": odd, "model": odd, "id": odd, "properties": odd}]},
+        {"resources": {"cpu": odd, "properties": odd, "devices": odd}, "gpu_info": odd, "skill": odd, "x": odd},
+        {"resources": {"cpu": 1}},
+    ]
+    for requirements in asked:
+        for more in ({}, {"type": "t", "version": "1"}, {"version": ">=2"}, {"max_cost": 1}):
+            wants = Wants(skill="s", requirements=requirements, **more)
+            assert mismatch(offer_of(worker), wants) is None or mismatch(offer_of(worker), wants)
+
+
+def test_devices_are_given_so_that_all_that_are_asked_for_are_served():
+    def gpu(**properties: Any) -> dict[str, Any]:
+        return {"type": "gpu", "properties": properties}
+
+    offer = offer_of({"supported_skills": ["s"], "resources": {"devices": [gpu(vram_gb=80), gpu(vram_gb=8)]}})
+    small, large = gpu(vram_gb=8), {"properties": {"vram_gb": 80}}
+    assert mismatch(offer, Wants(skill="s", requirements={"devices": [small, large]})) is None
+    assert mismatch(offer, Wants(skill="s", requirements={"devices": [large, large]})) is not None
+    assert mismatch(offer, Wants(skill="s", requirements={"devices": [small, small, small]})) == "has not 3 devices"
+
+
+def test_what_is_null_is_not_asked_for():
+    offer = offer_of({"supported_skills": ["s"], "resources": {"gpu_info": {"model": "T4", "vram_gb": 16}}})
+    for asked in ({"gpu_info": {"model": None, "vram_gb": None}}, {"resources": {"properties": {"ram_gb": None}}}):
+        assert mismatch(offer, Wants(skill="s", requirements=asked)) is None
+
+
+def test_a_range_longer_than_any_version_is_refused_when_it_is_asked_for():
+    with pytest.raises(ValueError, match="too long for a version range"):
+        version_test(">=" + "1" * 5000)

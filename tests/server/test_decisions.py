@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,35 @@ def test_with_the_setting_a_decision_needs_its_single_use_token():
             text = (await house.api("GET", f"/jobs/{job_id}")).text
             history = (await house.api("GET", f"/jobs/{job_id}/history")).text
             assert tokens[0] not in text + history
+
+    run(body())
+
+
+@pytest.mark.parametrize("with_tokens", [True, False])
+def test_of_two_who_decide_at_once_the_later_does_not_answer_the_next_question(with_tokens):
+    tokens: list[str] = []
+    flow = Blueprint("ship", api_endpoint="/jobs/ship")
+
+    @flow.handler(is_start=True)
+    async def start(actions):
+        tokens.append(actions.await_human_approval("slack", "Ship it?", {"approved": "sure"}))
+
+    @flow.handler
+    async def sure(actions):
+        tokens.append(actions.await_human_approval("slack", "Really?", {"approved": "finished"}))
+
+    @flow.handler(is_end=True)
+    async def finished(): ...
+
+    async def body():
+        async with serving(flow, approval_tokens=with_tokens) as house:
+            job_id = await house.create("/jobs/ship")
+            said = {"decision": "approved", "token": tokens[0]}
+            async with house.lite._site.core._runner.jobs.turn(job_id):  # both have come before either counts
+                both = [asyncio.create_task(decide(house, job_id, said)) for _ in range(2)]
+                await house.settled()
+            assert sorted([(await asked)[0] for asked in both]) == [200, 409]
+            assert (await house.job(job_id))["current_state"] == "sure"
 
     run(body())
 

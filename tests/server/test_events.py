@@ -14,7 +14,7 @@ from orchestrator_lite.engine.state import Client
 from tests._support.house import PATIENCE, House, RawWorker, serving, soon, until
 from tests._support.sse import Reading, Sent, events_of, read
 from tests.conftest import run
-from tests.server.flows import greet
+from tests.server.flows import bare, greet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -331,5 +331,31 @@ def test_a_reader_that_takes_nothing_costs_little_and_holds_up_no_stop(monkeypat
             house.lite._site.core.let_go()
             await listens(house, 0)
             writer.close()
+
+    run(body())
+
+
+async def told(house: House, job_id: str, **params: Any) -> list[Sent]:
+    reply = await house.api("GET", f"/jobs/{job_id}/events", params=params)
+    assert (reply.status_code == 204) == (not reply.content)
+    return read(reply.text)
+
+
+def test_a_job_that_left_its_quarantine_is_told_of_behind_its_first_end():
+    async def body():
+        async with serving(bare()) as house:
+            worker = await house.registered("w1", "greet")
+            job_id = await house.create("/jobs/bare")
+            await worker.answer(await worker.task(), "failure", error={"code": "PERMANENT_ERROR", "message": "no"})
+            first = await told(house, job_id)
+            assert (first[-1].name, first[-1].data["status"]) == ("end", "quarantined")
+            assert await told(house, job_id, last_event_id=first[-1].id) == []
+            assert (await house.api("POST", f"/jobs/{job_id}/retry")).status_code == 200
+            await worker.answer(await worker.task())
+            second = await told(house, job_id, last_event_id=first[-1].id)
+            assert (second[0].type, second[-1].data["status"]) == ("worker_event:retried", "finished")
+            whole = await told(house, job_id)
+            assert [event.id for event in whole] == [event.id for event in [*first[:-1], *second]]
+            assert await told(house, job_id, last_event_id=second[-1].id) == []
 
     run(body())

@@ -56,9 +56,34 @@ def test_all_workers_are_at_capacity():
             await worker.task()
             why = await explained(house, await house.create("/jobs/greet"))
             assert why["reason"] == "workers_busy"
-            assert "all at capacity" in why["sentence"]
+            assert "the only worker that may run skill 'greet' is at capacity" in why["sentence"]
             assert "'w1' has 1 of 1 tasks" in why["sentence"]
             assert why["details"]["standing"]["w1"]["at_capacity"] is True
+
+    run(body())
+
+
+def test_a_worker_that_is_gone_is_named():
+    async def body():
+        async with serving(greet()) as house:
+            await house.registered("w1", "greet")
+            house.clock.jump(121)
+            sentence = (await explained(house, await house.create("/jobs/greet")))["sentence"]
+            assert "no worker offers skill 'greet' (no worker is registered); 'w1' did and was last heard 1" in sentence
+
+    run(body())
+
+
+def test_the_only_worker_is_told_of_in_the_singular():
+    async def body():
+        async with serving(greet(max_cost=1)) as house:
+            worker = await house.registered("w1", "greet")
+            job_id = await house.create("/jobs/greet")
+            said = "the only worker that offers skill 'greet' may not take this task: it names no price"
+            assert (await explained(house, job_id))["sentence"].endswith(said)
+            await worker.register(cost_per_skill={"greet": 1})
+            said = "the only worker that may run skill 'greet' does not ask for a task ('w1' has 0 tasks,"
+            assert said in (await explained(house, job_id))["sentence"]
 
     run(body())
 
