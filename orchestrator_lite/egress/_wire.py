@@ -1,4 +1,4 @@
-"""One exchange with one judged address. The only module of the server that imports httpx."""
+"""One exchange with one judged address. The only module of the server that imports httpx (`_head`: httpcore)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Final
 
+import httpcore
 import httpx
 
+from orchestrator_lite.egress._head import Head
 from orchestrator_lite.egress.errors import EgressError, NotConnectedError
 from orchestrator_lite.egress.targets import Target, bracketed
 
@@ -39,11 +41,13 @@ async def exchange(
     """
     secure = target.scheme == "https"
     # A transport for one call: nothing is kept that could lead to another address than the one judged.
-    transport = httpx.AsyncHTTPTransport(verify=_tls() if secure else _plain(), trust_env=False)
+    head = Head()
+    transport = _Transport(_tls() if secure else _plain(), head)
     try:
         request = _request(target, address, method, headers, content)
         async with transport:
             response = await transport.handle_async_request(request)
+            head.over()
             try:
                 yield response.status_code, response.headers, _pieces(response)
             finally:
@@ -52,6 +56,14 @@ async def exchange(
         raise NotConnectedError(_why(error)) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise EgressError(_why(error)) from error
+
+
+class _Transport(httpx.AsyncHTTPTransport):
+    """httpx over connections that are counted, for which it has no parameter."""
+
+    def __init__(self, context: ssl.SSLContext, head: Head) -> None:
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore.AsyncConnectionPool(ssl_context=context, network_backend=head)
 
 
 def _request(target: Target, address: str, method: str, headers: Mapping[str, str], content: bytes) -> httpx.Request:

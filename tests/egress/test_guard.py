@@ -383,6 +383,37 @@ def test_what_is_no_http_is_an_error_in_a_few_words(reply):
     run(body())
 
 
+def test_interim_answers_without_end_are_left_at_once():
+    """The library would pass them over for as long as they come, and keep the loop busy with it."""
+
+    async def flood(_, writer):
+        while True:
+            writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" * 1000)
+            await writer.drain()
+
+    async def body():
+        async with peer(flood) as there:
+            began = SYSTEM_CLOCK.monotonic()
+            with pytest.raises(EgressError, match="no HTTP"):
+                await Egress(HERE).send(call(there.url, seconds=30))
+            assert SYSTEM_CLOCK.monotonic() - began < 10
+
+    run(body())
+
+
+def test_a_few_interim_answers_are_passed_over_and_a_long_body_is_no_head():
+    async def respond(_, writer):
+        writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" * 3)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" + b"x" * 100_000)
+
+    async def body():
+        async with peer(respond) as there:
+            answer = await Egress(HERE).send(call(there.url, most=100_000))
+            assert (answer.status, len(answer.content)) == (200, 100_000)
+
+    run(body())
+
+
 def test_a_name_that_is_not_there_is_told_and_the_real_resolver_works():
     async def body():
         with pytest.raises(EgressError, match="cannot be resolved"):
