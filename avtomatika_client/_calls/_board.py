@@ -9,11 +9,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from avtomatika_client._calls.jobs import JobRef
     from avtomatika_client.protocol.jobs import Job
+
+
+MOST_LEADERS: Final = 32
+"""Requests for waits that are on their way at once: half of the places that long exchanges have."""
+
+SHORTEST: Final = 0.05
+"""Seconds the shortest of several such requests is held: waits that find no place for one join it then."""
+
+LATE: Final = 1.0
+"""Seconds after which an answer that should be there is not counted on any more."""
 
 
 class Wake:
@@ -55,9 +65,10 @@ class Wait:
         leader: Who asks for it just now.
         answered: When the server last said that the job goes on, on the clock's monotonic scale.
         alone: Whether it asks for itself, because those who ask for many do not know its job.
+        asked: Whether it has been asked for.
     """
 
-    __slots__ = ("alone", "answered", "job", "leader", "ref", "wake")
+    __slots__ = ("alone", "answered", "asked", "job", "leader", "ref", "wake")
 
     def __init__(self, ref: JobRef) -> None:
         self.ref = ref
@@ -66,6 +77,7 @@ class Wait:
         self.leader: Wait | None = None
         self.answered = 0.0
         self.alone = False
+        self.asked = False
 
 
 class Board:
@@ -96,10 +108,16 @@ class Board:
             if heir is not None:
                 heir.wake.set()
 
-    def leads(self, wait: Wait) -> bool:
-        """Whether this wait is to ask now: nobody asks for it, or is about to."""
+    def leads(self, wait: Wait, now: float) -> bool:
+        """Whether this wait is to ask now: nobody asks for it, or is about to, and there is a place for one more.
+
+        One that has asked before leaves it to another that comes back just now: so requests become one again.
+        """
         with self._lock:
             if wait.leader is not None or (self._gathering is not None and self._gathering is not wait):
+                return False
+            back = wait.asked and any(now - LATE <= end <= now + SHORTEST for end in self._ends.values())
+            if back or len(self._ends) >= MOST_LEADERS:
                 return False
             self._gathering = wait
             return True
@@ -110,15 +128,26 @@ class Board:
             free = [wait for wait in self._waits if wait.leader is None and not wait.alone and wait is not leader]
             taken = [leader, *free[: most - 1]]
             for wait in taken:
-                wait.leader = leader
+                wait.leader, wait.asked = leader, True
             self._ends[leader] = until
             self._gathering = None
             return taken
 
-    def latest(self, until: float) -> float:
-        """`until`, or when the next of the others who ask comes back: then one goes on for both."""
+    def until(self, now: float, seconds: float, longest: float) -> float:
+        """Until when the next one asks.
+
+        At most until the next of the others who ask comes back: then one goes on for both. And the more ask, the
+        shorter: so one of them comes back soon, whoever began to wait meanwhile joins it, and in the end all wait for
+        one request again.
+
+        Args:
+            now: The time, on the clock's monotonic scale.
+            seconds: What is left of its own time.
+            longest: Seconds for which the first one asks.
+        """
         with self._lock:
-            return min([until, *self._ends.values()])
+            held = min(seconds, max(longest / 2.0 ** len(self._ends), SHORTEST))
+            return min([now + held, *(end for end in self._ends.values() if end >= now + SHORTEST)])
 
     def answered(self, taken: list[Wait], ended: dict[str, Job], now: float) -> None:
         """The server has answered: those whose job has ended are told."""

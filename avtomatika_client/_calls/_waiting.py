@@ -106,7 +106,7 @@ def _round(session: Session, wait: Wait, budget: Budget) -> Flow[tuple[Job | Non
     known, board = session.facts.features, session.facts.board
     if known is None or (WAIT_MANY in known and not wait.alone):
         # What the server can do is asked once too, however many begin to wait.
-        if not board.leads(wait):
+        if not board.leads(wait, session.clock.monotonic()):
             return (yield from _follow(session, wait, budget))
         if (yield from can_wait_for_many(session, inner(session, budget))):
             return (yield from _lead(session, wait, budget))
@@ -138,7 +138,7 @@ def _lead(session: Session, wait: Wait, budget: Budget) -> Flow[tuple[Job | None
     board = session.facts.board
     yield Sleep(session.facts.gather if len(board) > 1 else 0.0, upkeep=True)
     asked = session.clock.monotonic()
-    until = board.latest(asked + budget.at_most(HOLD))
+    until = board.until(asked, budget.at_most(HOLD), HOLD)
     taken, hold = board.take(wait, MOST_WAITED, until), max(0.0, until - asked)
     if len(taken) == 1:
         return (yield from _look_alone(session, wait, budget, hold))

@@ -111,7 +111,7 @@ class Events:
         readers, mark = session.facts.readers, object()
         readers.add(mark)
         try:
-            hold = self._budget.at_most(HOLD if len(readers) <= FREE_HOLDS else ROTATION * FREE_HOLDS / len(readers))
+            hold = self._hold(len(readers))
             asked = session.clock.monotonic()
             request, reply = yield from versioned_call(
                 session,
@@ -133,6 +133,12 @@ class Events:
         elif events and all(event.id is None for event in events) and not self.is_over:
             yield Sleep(self._budget.at_most(REST), upkeep=True)
         return events
+
+    def _hold(self, readers: int) -> float:
+        """Seconds the server is asked to hold its answer; what `now` means is to be known before anything is lost."""
+        if self._ref is None and self._place is None:
+            return 0.0
+        return self._budget.at_most(HOLD if readers <= FREE_HOLDS else ROTATION * FREE_HOLDS / readers)
 
     def _query(self, hold: float) -> str:
         query: dict[str, str | int] = {"wait": f"{hold:.3f}"}

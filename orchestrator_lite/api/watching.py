@@ -19,7 +19,7 @@ from orchestrator_lite.api._document import errors, json_body, query
 from orchestrator_lite.api._events import MEDIA_TYPE, EventStream, first_news
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, checked, core_of, read_object, until_gone
 from orchestrator_lite.api._owned import UNKNOWN, client_of, owned
-from orchestrator_lite.engine.state import Client, Job
+from orchestrator_lite.engine.state import Client
 from orchestrator_lite.runtime.core import Core
 from orchestrator_lite.runtime.feed import Listener
 from orchestrator_lite.runtime.following import Follower
@@ -112,14 +112,14 @@ async def job_events(request: Request) -> Response:
     """A job's events as they happen, as server-sent events: `history`, `progress` and, as the last one, `end`.
 
     What is durable has an id to go on from (`Last-Event-ID`); progress has none. After the end's id there is nothing:
-    204. With `?wait=seconds` the answer ends with the first news.
+    204, unless the job has been revived since. With `?wait=seconds` the answer ends with the first news.
     """
     core, live = core_of(request), await owned(request)
     asked = _events_query(request)
     place = _place(request, asked)
-    if place is not None and place.endswith("e") and not await _lives_again(core, live.job, int(place[:-1])):
+    seq = await _begin(core, asked, place, "start")
+    if place is not None and place.endswith("e") and await _is_over(core, live, seq):
         return Response(status_code=204)
-    seq = int(place.rstrip("e")) if place else await _begin(core, asked, "start")
     return await _told(request, core, asked, seq, live.job.id)
 
 
@@ -136,7 +136,7 @@ async def client_events(request: Request) -> Response:
     """
     core, asked = core_of(request), _events_query(request)
     place = _place(request, asked)
-    seq = int(place.rstrip("e")) if place else await _begin(core, asked, "now")
+    seq = await _begin(core, asked, place, "now")
     return await _told(request, core, asked, seq, None)
 
 
@@ -160,11 +160,6 @@ async def explain(request: Request) -> Response:
             "details": found.details,
         }
     )
-
-
-async def _lives_again(core: Core, job: Job, seq: int) -> bool:
-    """Whether there is more to tell behind an end: the job was taken out of quarantine."""
-    return job.revived_at is not None and bool(await core.store.events_after(job.id, seq, 1))
 
 
 async def _sorted(core: Core, client: Client, ids: list[str]) -> tuple[list[Live], list[str], list[str]]:
@@ -208,8 +203,22 @@ def _place(request: Request, asked: EventsQuery) -> str | None:
     return said
 
 
-async def _begin(core: Core, asked: EventsQuery, otherwise: str) -> int:
-    return await core.store.last_event() if (asked.start or otherwise) == "now" else 0
+async def _begin(core: Core, asked: EventsQuery, place: str | None, otherwise: str) -> int:
+    """The event after which the answer begins.
+
+    A place that lies ahead is another store's, whose file was replaced or whose memory is gone: all that is here has
+    not been read.
+    """
+    if place is None and (asked.start or otherwise) == "start":
+        return 0
+    last = await core.store.last_event()
+    seq = last if place is None else int(place.rstrip("e"))
+    return seq if seq <= last else 0
+
+
+async def _is_over(core: Core, live: Live, seq: int) -> bool:
+    """Whether the end that was read is the end still: a quarantined job may have been revived."""
+    return live.job.is_final and not await core.store.events_after(live.job.id, seq, 1)
 
 
 async def _told(request: Request, core: Core, asked: EventsQuery, seq: int, job_id: str | None) -> Response:

@@ -150,6 +150,21 @@ def test_the_place_goes_on_by_durable_events_alone(peer, face):
     assert [query.get("progress_after") for query in queries] == [None, None, None, ["77"], ["77"]]
 
 
+def test_from_now_on_is_known_before_anything_can_be_lost(peer, face):
+    all_events = "/api/v1/events"
+    peer.on("GET", STATUS, TELLS)
+    peer.on("GET", all_events, told("id: 7"), DROP, told(row(8)))
+    events = face.client(peer.url).jobs.events()
+    first = next(iter(events)) if face.kind == "sync" else face(anext(events))
+    assert first.id == "8"
+    queries = [seen.query for seen in peer.calls("GET", all_events)]
+    assert [query.get("last_event_id") for query in queries] == [None, ["7"], ["7"]]
+    assert float(queries[0]["wait"][0]) == 0
+    assert float(queries[1]["wait"][0]) > 0
+    if face.kind == "async":
+        face(events.aclose())
+
+
 def test_after_the_end_there_is_nothing(peer, face):
     peer.on("GET", STATUS, TELLS).on("GET", EVENTS, Answer(204, b""))
     assert face.list(face.client(peer.url).jobs.handle("j1").events(after="9e")) == []

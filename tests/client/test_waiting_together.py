@@ -103,6 +103,25 @@ async def test_whoever_stops_waiting_leaves_the_others_waiting(orchestrator):
         assert len(client._caller.session.facts.board) == 0
 
 
+async def test_waits_that_begin_one_after_another_are_noticed_at_once_and_become_one_request_again(orchestrator):
+    orchestrator.add(nap_flow())
+    async with orchestrator.working(SLEEPER), orchestrator.client() as client:
+        waits = []
+        for _ in range(100):
+            job = await client.jobs.submit("nap", {"seconds": 1000})
+            waits.append(asyncio.create_task(job.result()))
+            await orchestrator.clock.advance(seconds=0.02)
+        job = await client.jobs.submit("nap", {"seconds": 1})
+        begun = orchestrator.clock.now()
+        assert await job.result() == 1
+        assert orchestrator.clock.now() - begun < 1.5
+        await orchestrator.clock.advance(seconds=26)
+        with counting(client) as asked:
+            await orchestrator.clock.advance(seconds=250)
+        assert asked.total() <= 25, asked
+        assert await asyncio.gather(*waits) == [1000] * 100
+
+
 def ended(seen: Seen) -> Answer:
     return reply({"jobs": [{"id": name, "status": "finished", "result": name} for name in seen.json["ids"]]})
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator_lite import Blueprint
 from orchestrator_lite.api._events import KEEPALIVE
 from orchestrator_lite.engine.state import Client
 from tests._support.house import PATIENCE, House, RawWorker, serving, soon, until
@@ -280,6 +281,50 @@ def test_bad_queries_are_refused_by_the_field(params, field):
                 reply = await house.api("GET", path, params=params)
                 assert reply.status_code == 400
                 assert reply.json()["error"].startswith(field)
+
+    run(body())
+
+
+def test_a_place_of_another_store_begins_again():
+    async def body():
+        async with serving(greet()) as house:
+            job_id = await lived(house, await house.registered("w1", "greet"))
+            whole = await _types(house, job_id)
+            for path, types in ((f"/jobs/{job_id}/events", whole), ("/events", whole[:-1])):
+                reply = await house.api("GET", path, params={"wait": 1, "last_event_id": "4711"})
+                assert [event.type for event in read(reply.text)] == types
+
+    run(body())
+
+
+def test_a_job_that_was_revived_after_its_end_goes_on_being_told():
+    flow = Blueprint("bare", api_endpoint="/jobs/bare")
+
+    @flow.handler(is_start=True)
+    async def start(initial_data, actions):
+        actions.dispatch_task("greet", {}, {"success": "finished"})
+
+    @flow.handler(is_end=True)
+    async def finished(): ...
+
+    async def body():
+        async with serving(flow) as house:
+            worker = await house.registered("w1", "greet")
+            job_id = await house.create("/jobs/bare")
+            await worker.answer(await worker.task(), status="failure", error={"code": "PERMANENT_ERROR"})
+            assert (await house.ended(job_id))["status"] == "quarantined"
+            path = f"/jobs/{job_id}/events"
+            end = read((await house.api("GET", path, params={"wait": 1})).text)[-1]
+            assert end.name == "end"
+            assert (await house.api("GET", path, headers={"Last-Event-ID": end.id})).status_code == 204
+            assert (await house.api("POST", f"/jobs/{job_id}/retry")).status_code == 200
+            await worker.answer(await worker.task())
+            await house.ended(job_id)
+            async with stream(house, path, headers={"Last-Event-ID": end.id}) as events:
+                second = [event async for event in events]
+            assert second[-1].data["status"] == "finished"
+            assert second[-1].id != end.id
+            assert (await house.api("GET", path, headers={"Last-Event-ID": second[-1].id})).status_code == 204
 
     run(body())
 

@@ -372,3 +372,13 @@ async def _background(work):
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_whoever_waits_for_what_is_left_gets_there(orchestrator):
+    clock = orchestrator.clock
+    until = clock.monotonic() + 2e-9
+    rounds = 0
+    while (left := until - clock.monotonic()) > 0:
+        rounds += 1
+        assert rounds < 10
+        await clock.sleep(left)

@@ -24,6 +24,10 @@ _SLICE: Final = 1.0
 _STEP: Final = 0.5
 """Real seconds after which a step of the test is the end of a wait for something real, and counts as progress."""
 
+GRAIN: Final = 1e-8
+"""The shortest time that is waited: a loop takes a timer that is due within its own resolution, a tenth of this, for
+due now, and whoever waits again for what is left then would do so for ever, because no time passes."""
+
 InVain = Callable[[str | None], None]
 """Told that a wait cannot end; the text says why, where it is not that nothing is left to happen."""
 
@@ -78,7 +82,7 @@ class VirtualClock(Clock):
     async def sleep(self, seconds: float, *, upkeep: bool = False) -> None:
         """Let `seconds` pass on the running loop."""
         with marked(upkeep):
-            await SYSTEM_CLOCK.sleep(seconds)
+            await SYSTEM_CLOCK.sleep(_grained(seconds))
 
     def timeout(self, seconds: float | None, *, upkeep: bool = False) -> asyncio.Timeout:
         """An async context that raises `TimeoutError` when its body takes longer than `seconds` (None: never)."""
@@ -91,7 +95,7 @@ class VirtualClock(Clock):
     ) -> None:
         """Wait until one of `futures` is done or `seconds` have passed (None: without end); none is cancelled."""
         with marked(upkeep):
-            await SYSTEM_CLOCK.wait_any(futures, seconds)
+            await SYSTEM_CLOCK.wait_any(futures, None if seconds is None else _grained(seconds))
 
     def ends_within(self, seconds: float | None) -> AbstractContextManager[None]:
         """Wraps a wait made of upkeep that is given up after `seconds`: it does end."""
@@ -240,6 +244,10 @@ def _pending(seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _grained(seconds: float) -> float:
+    return max(seconds, GRAIN) if seconds > 0 else seconds
 
 
 def _nothing() -> None:
