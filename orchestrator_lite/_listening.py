@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 NEWCOMER_SECONDS = 0.5
 """Seconds a connection that has not sent a request yet may take to do so when the server stops."""
 _LOOK_SECONDS = 0.01
+_HEAR_SECONDS = 0.2
 
 GRACE = 3.0
 """Seconds open requests get when the server stops; held polls are answered before."""
@@ -64,6 +65,8 @@ class _Server(uvicorn.Server):
         self.ready: asyncio.Future[None] = loop.create_future()
         self._told: asyncio.Future[None] = loop.create_future()
         self._grace = grace
+        self.is_cutting = False
+        """Whether requests that would not end are being ended."""
         self._gone = asyncio.Event()
         self.server_state.connections = _Connections(self._gone)
 
@@ -106,7 +109,10 @@ class _Server(uvicorn.Server):
             log.warning("%d requests did not end within %g s; they are cut off", len(state.tasks), self._grace)
         for connection in list(state.connections):
             connection.transport.abort()
+        if state.tasks:  # who reads from a connection or writes to it hears of its end
+            await asyncio.wait(set(state.tasks), timeout=_HEAR_SECONDS)
         if left := set(state.tasks):
+            self.is_cutting = True
             for task in left:
                 task.cancel()
             await asyncio.wait(left, timeout=self._grace)
@@ -148,8 +154,17 @@ async def listening(
         ListenError: The address is taken or not this machine's.
     """
     bound = bind(host, port)
+
+    async def until_cut(scope: Any, receive: Any, send: Any) -> None:
+        """Nobody is left to hear of what is cut off, so uvicorn need not show where that was."""
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not server.is_cutting:
+                raise
+
     config = uvicorn.Config(
-        app,
+        until_cut,
         ws=_Sockets,
         lifespan="off",
         log_config=None,

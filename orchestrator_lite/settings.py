@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="ORCHESTRATOR_LITE_", extra="forbid", frozen=True, enable_decoding=False
+        env_prefix="ORCHESTRATOR_LITE_", extra="forbid", frozen=True, enable_decoding=False, allow_inf_nan=False
     )
 
     config: Path | None = None
@@ -149,6 +149,14 @@ class Settings(BaseSettings):
             Allowed(value)
         except EgressAllowError as error:
             raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("client_token", "worker_token")
+    @classmethod
+    def _is_no_blank(cls, value: SecretStr | None) -> SecretStr | None:
+        """A variable that was left empty would let in everybody who sends an empty token."""
+        if value is not None and not value.get_secret_value().strip():
+            raise ValueError("must not be empty")
         return value
 
     @field_validator("webhook_secret")

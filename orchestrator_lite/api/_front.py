@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from pydantic_core import to_json
+from starlette.requests import ClientDisconnect
 
 from orchestrator_lite.access import Access, Refused, Standing, check_origin
 from orchestrator_lite.api._site import BOUND, KEY, ROOT, Bound, Site
@@ -71,7 +73,8 @@ class Front:
             return
         scope[BOUND] = bound = Bound(self._site.settings.max_body)
         told = send if standing is None else _telling(scope, standing, send)
-        await self._app(scope, _bounded(receive, bound), told)
+        with suppress(ClientDisconnect):  # in the middle of a body: nobody is left to be answered
+            await self._app(scope, _bounded(receive, bound), told)
 
     async def _let_in(self, scope: Scope) -> Standing | None:
         access = self._site.access

@@ -16,6 +16,7 @@ from pydantic_core import from_json, to_json
 from avtomatika_client.protocol.clock import Clock
 from avtomatika_client.protocol.errors import AvtomatikaError
 from orchestrator_lite.files import Files
+from orchestrator_lite.runtime.aging import Aging
 from orchestrator_lite.runtime.leases import LeaseBook
 from orchestrator_lite.runtime.workers import Workers
 from orchestrator_lite.store import Store
@@ -69,6 +70,7 @@ class Housekeeping:
     ) -> None:
         self._store = store
         self._clock = clock
+        self._aging = Aging(clock)
         self._files = files
         self._workers = workers
         self._leases = leases
@@ -91,12 +93,12 @@ class Housekeeping:
     async def round(self) -> None:
         """Take away everything that is due."""
         await self._take_up()
-        now = self._clock.now()
+        now = self._aging.now()
         while self._retention and await self._step(now - self._retention):
             await self._clock.sleep(PAUSE, upkeep=True)
         while await self._store.purge(now) > 0:
             await self._clock.sleep(PAUSE, upkeep=True)
-        away = self._clock.now() - AWAY
+        away = now - AWAY
         for worker in self._workers.all():
             if worker.seen_at < away and not self._leases.count(worker.worker_id):
                 await self._workers.drop(worker)

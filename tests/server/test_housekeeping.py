@@ -10,6 +10,7 @@ from avtomatika_client.errors import NotFoundError
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite import Blueprint
 from orchestrator_lite.runtime import housekeeping
+from orchestrator_lite.runtime.aging import DOUBT, LEAP, Aging
 from orchestrator_lite.store import Change, JobRow, Keyed, SqliteStore, StoreUnavailable, Timer, WorkerRow
 from orchestrator_lite.testing._orchestrator import TestSettings, VirtualOrchestrator
 from tests._support.clocks import JumpingClock
@@ -112,6 +113,60 @@ def test_zero_keeps_jobs_for_ever():
             house.clock.jump(400 * 86400)
             await house.settled()
             assert (await house.job(job_id))["status"] == "finished"
+
+    run(body())
+
+
+class SetClock(JumpingClock):
+    """Can be set to another time, as by hand."""
+
+    set_by = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.set_by
+
+
+def test_a_clock_that_is_set_forward_takes_nothing_away(caplog):
+    async def body():
+        clock = SetClock()
+        async with serving(greet(), clock=clock, retention=100 * HOUR) as house:
+            job_id = await finished(house)
+            clock.set_by = 366 * 86400.0
+            clock.jump(HOUR + 1)
+            await comes(said)
+            await house.settled()
+            assert (await house.job(job_id))["status"] == "finished"
+
+    async def said() -> bool:
+        return "set forward by 8784.0 h" in caplog.text
+
+    run(body())
+
+
+def test_it_is_believed_when_it_stays_so_for_a_day():
+    async def body():
+        clock = SetClock()
+        aging, began = Aging(clock), clock.now()
+        clock.set_by = 366 * 86400.0
+        assert aging.now() == pytest.approx(began, abs=10)
+        clock.jump(DOUBT - 60)
+        assert aging.now() == pytest.approx(began + DOUBT - 60, abs=10)
+        clock.jump(60)
+        assert aging.now() == pytest.approx(clock.now(), abs=10)
+
+    run(body())
+
+
+def test_a_clock_that_is_set_right_again_or_back_is_believed_at_once():
+    async def body():
+        clock = SetClock()
+        aging = Aging(clock)
+        for clock.set_by in (LEAP - 60, 366 * 86400.0, LEAP, -366 * 86400.0):
+            aging.now()
+            clock.jump(DOUBT / 2)
+        assert aging.now() == pytest.approx(clock.now(), abs=10)
+        clock.set_by += LEAP + 60
+        assert aging.now() == pytest.approx(clock.now() - LEAP - 60, abs=10)
 
     run(body())
 

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
+from orchestrator_lite._listening import GRACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +126,44 @@ def test_it_stops_promptly_with_a_poll_a_wait_and_a_socket_open(flow, number):
     assert "Traceback" not in "".join(lines)
 
 
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/jobs/{}/files/content/a.bin"), ("POST", "/jobs/greet")])
+def test_a_body_that_never_ends_is_cut_off_without_a_traceback(flow, method, path):
+    with serving(flow, "--port", 0) as (process, url, lines), httpx.Client(base_url=url, trust_env=False) as http:
+        job_id = http.post("/api/v1/jobs/greet", json={"hold": True}, headers=CLIENT).json()["job_id"]
+        path = "/api/v1" + path.format(job_id)
+        with half_sent(url, method, path) as connection:
+            assert http.get("/_public/status").status_code == 200
+            began = SYSTEM_CLOCK.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
+            assert SYSTEM_CLOCK.monotonic() - began < GRACE + PROMPTLY
+            with suppress(ConnectionResetError):
+                assert connection.recv(65536) == b""
+    log = "".join(lines)
+    assert "1 requests did not end within 3 s; they are cut off" in log
+    assert "Traceback" not in log
+
+
+def test_a_client_that_goes_in_the_middle_of_a_body_leaves_no_traceback(flow):
+    with serving(flow, "--port", 0) as (process, url, lines), httpx.Client(base_url=url, trust_env=False) as http:
+        half_sent(url, "POST", "/api/v1/jobs/greet").close()
+        for _ in range(3):
+            assert http.get("/_public/status").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    assert "Traceback" not in "".join(lines)
+
+
+def half_sent(url: str, method: str, path: str) -> socket.socket:
+    """A request whose body never comes to its end."""
+    host, port = url.removeprefix("http://").split(":")
+    lines = {"Host": f"{host}:{port}", **CLIENT, "Content-Type": "application/json", "Content-Length": "1000"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + b" " * 10)
+    return connection
+
+
 def ask(url: str, path: str, headers: dict[str, str]) -> socket.socket:
     """Send a request that the server will hold."""
     host, port = url.removeprefix("http://").split(":")
@@ -220,6 +259,12 @@ def test_a_setting_that_makes_no_sense_is_one_line(flow, arguments, words):
     text = refused(flow, *arguments)
     assert words in text
     assert "password" not in text
+
+
+@pytest.mark.parametrize("name", ["CLIENT_TOKEN", "WORKER_TOKEN"])
+def test_a_token_that_was_left_empty_is_one_line(flow, name):
+    variable = f"ORCHESTRATOR_LITE_{name}"
+    assert refused(flow, **{variable: ""}).strip() == f"{variable}: must not be empty"
 
 
 def test_a_setting_of_the_environment_that_makes_no_sense_is_one_line(flow):

@@ -111,6 +111,13 @@ def test_what_makes_no_sense_elsewhere_is_named_by_its_flag_or_variable(monkeypa
         settings_of({})
 
 
+@pytest.mark.parametrize("name", ["retention", "handler_time_limit", "heartbeat_interval", "token_lifetime"])
+def test_a_number_of_seconds_is_a_finite_one(name):
+    for value in ("inf", "nan"):
+        with pytest.raises(UsageError, match=f"^--{name.replace('_', '-')}: Input should be "):
+            settings_of({name: value})
+
+
 def test_a_setting_of_many_values_is_a_list_in_the_file_and_text_with_commas_in_the_environment(config, monkeypatch):
     config.write_text('names = ["x"]\nlimits = {a = 1}\n')
     assert Many(config=config).names == ["x"]
