@@ -22,6 +22,7 @@ from orchestrator_lite.api._document import errors, query
 from orchestrator_lite.api._file_answers import SILENCE, given, redirect
 from orchestrator_lite.api._front import TooLarge
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, core_of, settings_of
+from orchestrator_lite.api._identity import owner_of
 from orchestrator_lite.api._owned import owned
 from orchestrator_lite.api._site import BOUND, INSIDE, ROOT, Bound
 from orchestrator_lite.files import FilesError, SpanError
@@ -227,7 +228,8 @@ async def _worked_on(request: Request) -> Live:
     Files of other jobs are none of its business, and those of a task that another has by now are that one's. Our
     workers say who they are; official ones know other ways to files.
     """
-    worker_id, incarnation = request.headers.get(headers.WORKER_ID), request.headers.get(headers.INCARNATION)
+    worker_id = request.headers.get(headers.WORKER_ID) or owner_of(request)
+    incarnation = request.headers.get(headers.INCARNATION)
     if worker_id is None:
         raise ApiError(403, f"{headers.WORKER_ID}: say who you are: a worker reaches the files of jobs it works on")
     core_of(request).desk.workers.check(worker_id, incarnation)

@@ -12,6 +12,7 @@ from avtomatika_client.protocol import headers
 from avtomatika_client.protocol._base import Received
 from orchestrator_lite.api._document import errors, json_body
 from orchestrator_lite.api._http import DirectRoute, answer, core_of, read_object
+from orchestrator_lite.api._identity import owner_of
 from orchestrator_lite.api._site import BOUND
 from orchestrator_lite.api.workers import valid, worker_of
 from orchestrator_lite.engine.json_values import copied
@@ -68,7 +69,7 @@ async def told(request: Request) -> Response:
     telling = telling_of(read)
     if telling is None:
         return answer({"status": "error", "message": "Invalid event payload: target_task_id: Field required"})
-    worker_id = valid(read.worker_id or request.headers.get(headers.WORKER_ID) or "unknown")
+    worker_id = valid(read.worker_id or request.headers.get(headers.WORKER_ID) or owner_of(request) or "unknown")
     worker_of(request, worker_id)
     refused = await core_of(request).tellings.take(worker_id, telling)
     if refused is not None:

@@ -120,6 +120,47 @@ def test_with_its_own_token_a_worker_works_and_its_files_and_results_are_taken(t
     run(body())
 
 
+def test_what_belongs_to_the_task_of_another_worker_is_closed_to_every_other_token(tmp_path: Path):
+    async def body():
+        async with house_with(tmp_path) as house:
+            await house.http.post(
+                "/_worker/workers/register",
+                headers=sent(OWN["w1"]),
+                json={"worker_id": "w1", "supported_skills": ["greet"]},
+            )
+            job_id = await house.create("/jobs/greet")
+            poll = await house.http.get("/_worker/workers/w1/tasks/next", headers=sent(OWN["w1"]))
+            task = poll.json()["task_id"]
+            call = {"skill": "greet", "attempt": 1, "key": "k"}
+            begun = await house.http.post(f"/_worker/tasks/{task}/calls", headers=sent(OWN["w1"]), json=call)
+            child = begun.json()["job_id"]
+            routes: list[tuple[str, str, dict[str, Any]]] = [
+                ("POST", f"/tasks/{task}/calls", {"json": call}),
+                ("GET", f"/tasks/{task}/calls/{child}", {}),
+                ("DELETE", f"/tasks/{task}/calls/{child}", {}),
+                ("PUT", f"/tasks/{task}/checkpoint?attempt=1", {"json": 1}),
+                ("GET", f"/jobs/{job_id}/files", {}),
+                ("PUT", f"/jobs/{job_id}/files/content/a.txt", {"content": b"a"}),
+                ("DELETE", f"/jobs/{job_id}/files/content/a.txt", {}),
+            ]
+            for headers in (sent(OWN["w2"]), sent(OWN["w2"], "w2"), sent(COMMON, "w3"), sent(COMMON)):
+                for method, path, sending in routes:
+                    reply = await house.http.request(method, f"/_worker{path}", headers=headers, **sending)
+                    assert reply.status_code in {401, 403}, (headers, method, path, reply.text)
+                event = {"event_type": "note", "task_id": task, "payload": {}}
+                reply = await house.http.post("/_worker/events", headers=headers, json=event)
+                assert reply.json()["reason"] == "stale_task", headers
+            own = sent(OWN["w1"])  # its token tells who it is
+            for method, path, sending in (*routes[:4], routes[5], routes[4], routes[6]):
+                reply = await house.http.request(method, f"/_worker{path}", headers=own, **sending)
+                assert reply.is_success, (method, path, reply.text)
+            event = {"event_type": "note", "task_id": task, "payload": {}}
+            reply = await house.http.post("/_worker/events", headers=own, json=event)
+            assert reply.json() == {"status": "event_accepted"}
+
+    run(body())
+
+
 def test_a_result_in_the_name_of_another_is_403_and_one_for_anothers_task_is_ignored(tmp_path: Path):
     async def body():
         async with house_with(tmp_path) as house:
