@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from textwrap import dedent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from orchestrator_lite.blueprint import Blueprint, StateHandler
+
+_READ: WeakKeyDictionary[Callable[..., Any], tuple[tuple[str, str], ...]] = WeakKeyDictionary()
 
 _WITH_TRANSITIONS = {"dispatch_task": 2, "await_human_approval": 2, "run_blueprint": 2}
 """Actions that take `transitions`, and its place among the positional arguments."""
@@ -39,10 +42,19 @@ def targets(handler: StateHandler) -> Iterator[tuple[str, int]]:
 def ways(blueprint: Blueprint) -> Iterator[tuple[str, str, str]]:
     """State, next state and what leads there, as far as the handlers' source names them."""
     for handler in _handlers(blueprint):
-        for node in ast.walk(_tree(handler)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_actions(node.func.value):
-                for label, target in _labelled(node.func.attr, node):
-                    yield handler.state, target, label
+        for label, target in _ways_of(handler):
+            yield handler.state, target, label
+
+
+def _ways_of(handler: StateHandler) -> tuple[tuple[str, str], ...]:
+    """What leads where, read once: to parse a handler's source takes half a millisecond."""
+    known = _READ.get(handler.function)
+    if known is None:
+        calls = (node for node in ast.walk(_tree(handler)) if isinstance(node, ast.Call))
+        named = ((node.func, node) for node in calls if isinstance(node.func, ast.Attribute))
+        found = (_labelled(func.attr, node) for func, node in named if _is_actions(func.value))
+        known = _READ[handler.function] = tuple(way for ways in found for way in ways)
+    return known
 
 
 def _labelled(action: str, call: ast.Call) -> Iterator[tuple[str, str]]:

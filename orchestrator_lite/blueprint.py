@@ -269,8 +269,12 @@ class Blueprint:
         """Check what can be checked before a job runs.
 
         Raises:
-            BlueprintError: No start, or a transition to a state that has no handler; file and line come first.
+            BlueprintError: No start, a transition to a state that has no handler, or a name that is no text; file and
+                line come first.
         """
+        for name in (self.name, *self.states):
+            if any("\ud800" <= letter <= "\udfff" for letter in name):  # what no store and no wire can hold
+                raise BlueprintError(f"{self.file}:{self.line}: blueprint {self.name!r}: {name!r} is no text")
         if self.start_state is None:
             raise BlueprintError(f"{self.file}:{self.line}: blueprint {self.name!r} has no start state")
         for problem in _blueprint_check.dangling(self):

@@ -32,14 +32,17 @@ _ERROR: Final = {
 }
 
 
-def document(app: FastAPI, blueprints: Blueprints) -> dict[str, Any]:
+def document(app: FastAPI, blueprints: Blueprints, root: str = "") -> dict[str, Any]:
     """The document of one server.
 
     Args:
         app: The application, which all servers of a process share.
         blueprints: What this server serves.
+        root: The path that the server is mounted under, empty for none.
     """
     found = copy.copy(_common(app))
+    if root:
+        found["servers"] = [{"url": root}]
     creation = found["x-creation"]
     paths = {path: item for path, item in found["paths"].items() if path != _CREATION}
     for blueprint, path in blueprints.endpoints():

@@ -28,7 +28,7 @@ _OPTIONS: Final = {"persistAuthorization": True, "tryItOutEnabled": True, "filte
 @router.get("/openapi.json", responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}})
 async def openapi(request: Request) -> Response:
     """The OpenAPI 3.1 document of everything this server serves."""
-    return answer(document(request.app, site_of(request.scope).blueprints))
+    return answer(document(request.app, site_of(request.scope).blueprints, request.scope.get(ROOT, "")))
 
 
 @router.get("/_public/docs", responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})

@@ -44,7 +44,7 @@ def done(step: Step, event: HandlerDone) -> None:
     job = step.job
     if not job.is_runnable or job.step != event.step:
         return
-    step.update(state_history=event.state_history)
+    _keep(step, event)
     if event.returned is not None and job.aggregation_target == job.current_state:
         step.update(state_history={**event.state_history, job.current_state: event.returned})
     if job.aggregation_target == job.current_state:
@@ -62,6 +62,15 @@ def done(step: Step, event: HandlerDone) -> None:
             _approval.ask(step, event.action, event)
         case None:
             _without_action(step, event)
+
+
+def _keep(step: Step, event: HandlerDone) -> None:
+    """What a handler leaves besides its action."""
+    step.update(state_history=event.state_history)
+    if event.updates:
+        step.update(initial_data={**step.job.initial_data, **event.updates})
+    for kind, told in event.said:
+        step.note(f"worker_event:{kind}", event.at, **told)
 
 
 def _without_action(step: Step, event: HandlerDone) -> None:

@@ -18,6 +18,12 @@ from orchestrator_lite.engine.step import Step, Taken, Verdict
 MAX_RETRIES = 3
 """Failures that are tried again before a task is given up (all releases)."""
 
+AT_ONCE = 10
+"""Interruptions after which a task is handed out again at once; then pauses keep it from going round and round."""
+
+LONGEST_BACKOFF = 86_400
+"""Seconds a worker may ask for before the next attempt; more counts as this."""
+
 _FINAL_CODES = frozenset(
     {
         ErrorCode.PERMANENT.value,
@@ -176,16 +182,27 @@ def _tried_again(step: Step, event: ResultArrived, task: Task, attempt: int) -> 
     _children.abandon(step, event.task_id, event.at)
     if not interrupted:
         task = _with_evidence(task, event, attempt)
-    again = replace(task, attempt=attempt + 1, retries=task.retries + (0 if interrupted else 1))
+    again = replace(task, attempt=attempt + 1)
     if interrupted:
-        _queueing.enqueue(step, event.task_id, again, event.at)
-        return True
+        again = replace(again, interruptions=task.interruptions + 1)
+        pause = _pause(again.interruptions)
+        if not pause:
+            _queueing.enqueue(step, event.task_id, again, event.at)
+            return True
+    else:
+        again = replace(again, retries=task.retries + 1)
+        pause = _backoff(event, again.retries)
     step.clear_timers.append(f"dispatch:{event.task_id}")
-    retry_at = event.at + _backoff(event, again.retries)
+    retry_at = event.at + pause
     step.set_timers[f"retry:{event.task_id}"] = retry_at
     _queueing.keep(step, event.task_id, replace(again, waiting_for_retry=True, retry_at=retry_at))
     step.update(retry_count=again.retries)
     return True
+
+
+def _pause(interruptions: int) -> float:
+    """Seconds until an interrupted task is handed out again: none, unless it is handed back again and again."""
+    return min(0.5 * 2.0 ** min(interruptions - AT_ONCE - 1, 10), 60.0) if interruptions > AT_ONCE else 0.0
 
 
 def _backoff(event: ResultArrived, retries: int) -> float:
@@ -193,7 +210,9 @@ def _backoff(event: ResultArrived, retries: int) -> float:
     details = (event.error or {}).get("details")
     asked = details.get("retry_after") if isinstance(details, dict) else None
     wait = 0.5 * 2.0 ** (retries - 1)
-    return max(wait, float(asked)) if isinstance(asked, int | float) and 0 <= asked <= 86_400 else wait
+    if isinstance(asked, bool) or not isinstance(asked, int | float):
+        return wait
+    return float(max(wait, min(asked, LONGEST_BACKOFF)))
 
 
 def _finish_task(step: Step, event: ResultArrived, attempt: int) -> None:

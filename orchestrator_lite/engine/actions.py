@@ -88,11 +88,60 @@ class ActionFactory:
         self._start_state_of = start_state_of
         self._depth = depth
         self._recorded: Action | None = None
+        self._updates: dict[str, Any] = {}
+        self._said: list[tuple[str, dict[str, Any]]] = []
 
     @property
     def recorded(self) -> Action | None:
         """The action recorded so far."""
         return self._recorded
+
+    @property
+    def updates(self) -> dict[str, Any]:
+        """What is to be changed in the job's `initial_data`."""
+        return self._updates
+
+    def update_context(self, updates: Mapping[str, Any]) -> None:
+        """Change keys of the job's `initial_data`, for this job's later handlers (from release 1.0b30).
+
+        This is no action: a handler may do it besides, and more than once.
+
+        Raises:
+            NotJSONError: A value has no JSON form.
+        """
+        self._updates.update(_params(updates, "update_context"))
+
+    @property
+    def said(self) -> list[tuple[str, dict[str, Any]]]:
+        """The events to be told: kind and payload."""
+        return self._said
+
+    def send_event(
+        self,
+        event_type: str,
+        payload: Mapping[str, Any],
+        security: object = None,  # noqa: ARG002 - the official signature
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell of something in the job's history and to those who follow its events (from release 1.0b30).
+
+        This is no action: a handler may do it besides, and more than once.
+
+        Args:
+            event_type: Its kind, any word; shown as `worker_event:<kind>`.
+            payload: What is told.
+            security: Taken and not used; the official orchestrator passes it on.
+            metadata: Told with the payload.
+
+        Raises:
+            NotJSONError: A value has no JSON form.
+            ActionError: The payload is no object.
+        """
+        told: dict[str, Any] = {"payload": _params(payload, "payload")}
+        if metadata is not None:
+            told["metadata"] = _params(metadata, "metadata")
+        kind: str = copied(str(event_type), "event_type")
+        self._said.append((kind, told))
 
     def go_to(self, state: str) -> None:
         """Enter `state` next.

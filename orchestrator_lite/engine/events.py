@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -53,6 +53,8 @@ class HandlerDone:
         end_status: The status an end state was declared with.
         duration_ms: How long it ran.
         child_id: The id of the job it begins, if it asked for one.
+        updates: Keys of `initial_data` that it changed.
+        said: Events that it told: kind, and what they tell.
     """
 
     at: float
@@ -64,6 +66,8 @@ class HandlerDone:
     end_status: str | None = None
     duration_ms: int = 0
     child_id: str | None = None
+    updates: dict[str, Any] = field(default_factory=dict)
+    said: Sequence[tuple[str, dict[str, Any]]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ class Task:
         retry_at: When that will be.
         checkpointed: Whether something is kept of it for its next attempt.
         crashes: Attempts that ended with their worker.
+        interruptions: Attempts that were handed back unfinished.
         failures: How its attempts failed, the latest last: evidence for a quarantine.
     """
 
@@ -68,6 +69,7 @@ class Task:
     retry_at: float | None = None
     checkpointed: bool = False
     crashes: int = 0
+    interruptions: int = 0
     failures: tuple[dict[str, Any], ...] = ()
 
 
@@ -295,5 +297,6 @@ def _task_document(task: Task) -> dict[str, Any]:
         "checkpointed": task.checkpointed,
         "retry_at": task.retry_at,
         "crashes": task.crashes,
+        "interruptions": task.interruptions,
         "failures": task.failures,
     }

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from avtomatika_client.protocol.clock import Clock
@@ -405,12 +406,17 @@ class Core:
         return self._runner.jobs.moves_by_schedule
 
     async def explain(self, job_id: str) -> Explanation | None:
-        """Why a job does not go on, or that it does; None when there is no such job."""
+        """Why a job does not go on, or that it does; None when there is no such job.
+
+        A job that waits for another one says what that one waits for.
+        """
         live = await self._runner.jobs.get(job_id)
         if live is None:
             return None
         known = self.blueprints.named(live.job.blueprint) is not None
-        return explain(live, known=known, workers=self.desk.workers.all(), leases=self._leases, now=self.clock.now())
+        found = explain(live, known=known, workers=self.desk.workers.all(), leases=self._leases, now=self.clock.now())
+        child = await self.explain(next(iter(found.details.get("children", ())), ""))
+        return found if child is None else replace(found, sentence=f"{found.sentence}: {child.sentence}")
 
     def unfinished(self, limit: int = 3) -> list[str]:
         """Ids of jobs that have not ended: those somebody waits for, else the newest."""

@@ -178,7 +178,7 @@ def _called(job: Job, task_id: str) -> dict[str, Any]:
 
 def _of_retry(skill: str, task: Task, now: float, about: dict[str, Any]) -> Explanation:
     wait = "" if task.retry_at is None else f" in {max(0.0, task.retry_at - now):.1f} s"
-    last = task.failures[-1]["code"] if task.failures else "a failure"
+    last = task.failures[-1]["code"] if task.failures else "an interruption"
     retry = f"its task for skill {skill!r} is tried again{wait} after {last} (retry {task.retries} of {MAX_RETRIES})"
     details = {**about, "retry": task.retries, "retries": MAX_RETRIES, "retry_at": task.retry_at}
     return Explanation(reason="retry", sentence=retry, details={**details, "failures": list(task.failures)})

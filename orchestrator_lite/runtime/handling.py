@@ -106,6 +106,8 @@ class Handling:
                 end_status=blueprint.end_states.get(job.current_state),
                 duration_ms=int((self._clock.monotonic() - began) * 1000),
                 child_id=new_id(now) if isinstance(actions.recorded, RunBlueprint) else None,
+                updates=actions.updates,
+                said=actions.said,
             )
         except AvtomatikaError as error:
             return self._failed(job, f"the handler of state {job.current_state!r}: {_said(error)}")

@@ -133,6 +133,31 @@ def test_an_interruption_is_handed_out_again_at_once_and_costs_no_retry():
     assert life.job.status == "waiting_for_worker"
 
 
+def test_a_task_that_is_handed_back_again_and_again_does_not_go_round_without_a_pause():
+    life = Life()
+    task_id = life.leased()
+    for _ in range(10):
+        life.failure(task_id, "INTERRUPTED")
+        life.lease(task_id)
+    waits = []
+    for _ in range(9):
+        life.failure(task_id, "INTERRUPTED")
+        waits.append(life.timers[f"retry:{task_id}"] - life.now)
+        life.fire(f"retry:{task_id}")
+        life.lease(task_id)
+    assert waits == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert life.job.retry_count == 0
+    life.result(task_id)
+    assert life.job.status == "running"
+
+
+def test_a_wait_longer_than_a_day_counts_as_a_day():
+    life = Life()
+    task_id = life.leased()
+    life.failure(task_id, details={"retry_after": 100_000})
+    assert life.timers[f"retry:{task_id}"] - life.now == 86_400
+
+
 def test_a_result_while_the_task_waits_for_its_retry_is_stale():
     life = Life()
     task_id = life.leased()

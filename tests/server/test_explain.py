@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator_lite import Blueprint
 from tests._support.house import House, serving
 from tests.conftest import run
-from tests.server.flows import greet
+from tests.server.flows import ending, greet
 
 
 async def explained(house: House, job_id: str) -> dict[str, Any]:
@@ -59,6 +59,24 @@ def test_all_workers_are_at_capacity():
             assert "the only worker that may run skill 'greet' is at capacity" in why["sentence"]
             assert "'w1' has 1 of 1 tasks" in why["sentence"]
             assert why["details"]["standing"]["w1"]["at_capacity"] is True
+
+    run(body())
+
+
+def test_a_job_that_waits_for_another_says_what_that_one_waits_for():
+    async def body():
+        parent = Blueprint("parent", api_endpoint="/jobs/parent")
+
+        @parent.handler(is_start=True)
+        async def start(actions):
+            actions.run_blueprint("greet", {}, {"success": "finished"})
+
+        async with serving(greet(), ending(parent, "finished")) as house:
+            why = await explained(house, await house.create("/jobs/parent"))
+            (child,) = why["details"]["children"]
+            assert why["reason"] == "child"
+            assert f"child job {child} (greet): job {child} (greet) waits" in why["sentence"]
+            assert "no worker offers skill 'greet'" in why["sentence"]
 
     run(body())
 

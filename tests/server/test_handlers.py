@@ -468,3 +468,30 @@ def test_a_blueprint_that_circles_ends_with_the_limit_of_transitions():
             assert "100" in error["message"]
 
     run(body())
+
+
+def test_a_handler_changes_the_jobs_initial_data():
+    async def body():
+        flow = Blueprint("greet", api_endpoint="/jobs/greet")
+
+        @flow.handler(is_start=True)
+        async def start(actions, initial_data):
+            initial_data["lost"] = True  # a private copy, as every handler's
+            actions.update_context({"name": "Ada"})
+            actions.update_context({"seen": [1]})
+            actions.send_event("thought", {"text": "hm"}, metadata={"by": "start"})
+            actions.go_to("finished")
+
+        @flow.handler(is_end=True)
+        async def finished(initial_data, name):
+            return [initial_data, name]
+
+        async with serving(flow) as house:
+            job = await house.ended(await house.create("/jobs/greet", {"name": "Bob", "kept": 1}))
+            assert job["result"] == [{"name": "Ada", "kept": 1, "seen": [1]}, "Ada"]
+            assert job["initial_data"] == {"name": "Ada", "kept": 1, "seen": [1]}
+            (told,) = [e for e in await house.history(job["id"]) if e["event_type"] == "worker_event:thought"]
+            assert told["context_snapshot"]["payload"] == {"text": "hm"}
+            assert told["context_snapshot"]["metadata"] == {"by": "start"}
+
+    run(body())

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
+import httpx
 import pytest
 from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from avtomatika_client import AsyncClient
 from avtomatika_client.errors import NotFoundError
-from orchestrator_lite import Blueprint
+from orchestrator_lite import Blueprint, BlueprintError, Orchestrator, Settings
 from tests._support.house import House, serving
 from tests.conftest import run
 from tests.server.flows import bare, fan, greet
@@ -226,3 +229,32 @@ def test_the_dashboard_tells_a_client_what_is_left_of_its_quota(tmp_path):
             assert (quota.limit, quota.remaining) == (5, 4)
 
     run(body())
+
+
+def test_a_mounted_server_is_documented_where_it_is():
+    async def body():
+        lite = Orchestrator([greet()], store="memory", settings=Settings(development=True))
+        app = Starlette(routes=[Mount("/under/here", app=lite.asgi)])
+        transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 1))
+        async with lite, httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1/under/here") as http:
+            document = (await http.get("/openapi.json")).json()
+            assert document["servers"] == [{"url": "/under/here"}]
+            validate(document)
+            page = (await http.get("/_public/docs")).text
+            found = re.findall(r'(?:href|src)="([^"]+)"', page)
+            assert len(found) == 3
+            for link in found:
+                assert link.startswith("/under/here/")
+                assert (await http.get(link.removeprefix("/under/here"))).status_code == 200
+
+    run(body())
+
+
+def test_names_that_are_no_text_are_refused_where_the_blueprint_stands():
+    flow = Blueprint("odd", api_endpoint="/jobs/odd")
+
+    @flow.handler("half \ud800", is_start=True)
+    async def start(actions): ...
+
+    with pytest.raises(BlueprintError, match=r"test_overview.py:\d+: blueprint 'odd': .* is no text"):
+        Orchestrator([flow], store="memory")
