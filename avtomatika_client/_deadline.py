@@ -9,8 +9,9 @@ server that does not read on would have us wait until the time is up.
 
 from __future__ import annotations
 
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,9 @@ class _DeadlineStream(httpcore.NetworkStream):
             _unless_answered(self.inner)
 
     def close(self) -> None:
+        # Closing alone wakes no other thread that reads from it.
+        with suppress(OSError):
+            socket.socket.shutdown(self.inner.get_extra_info("socket"), socket.SHUT_RDWR)
         self.inner.close()
 
     def start_tls(

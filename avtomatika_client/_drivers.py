@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from avtomatika_client._calls._flow import Park, Sleep
 from avtomatika_client.errors import APIConnectionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from avtomatika_client._calls._flow import Flow, Reply
     from avtomatika_client._seam import AsyncTransport, SyncTransport
     from avtomatika_client.protocol.clock import Clock
@@ -17,8 +19,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def run_sync(flow: Flow[T], transport: SyncTransport, clock: Clock) -> T:
-    """Run a flow in the calling thread; errors of the transport are thrown into it."""
+CLOSED: Final = "this client is closed"
+
+
+def _open() -> bool:
+    return False
+
+
+def run_sync(flow: Flow[T], transport: SyncTransport, clock: Clock, is_closed: Callable[[], bool] = _open) -> T:
+    """Run a flow in the calling thread; errors of the transport are thrown into it, unless the client was closed.
+
+    A wait outlasts lost connections; that its client is closed it cannot.
+    """
     reply: Reply | None = None
     try:
         step = next(flow)
@@ -31,9 +43,13 @@ def run_sync(flow: Flow[T], transport: SyncTransport, clock: Clock) -> T:
                 _park_sync(step)
                 step = flow.send(None)
                 continue
+            if is_closed():
+                raise APIConnectionError(CLOSED, sent=False)
             try:
                 reply = transport.send(step.request, timeout=step.timeout)
             except APIConnectionError as error:
+                if is_closed():
+                    raise
                 step = flow.throw(error)
             else:
                 step = flow.send(reply)
@@ -43,8 +59,8 @@ def run_sync(flow: Flow[T], transport: SyncTransport, clock: Clock) -> T:
         flow.close()
 
 
-async def run_async(flow: Flow[T], transport: AsyncTransport, clock: Clock) -> T:
-    """Run a flow on the running loop; errors of the transport are thrown into it."""
+async def run_async(flow: Flow[T], transport: AsyncTransport, clock: Clock, is_closed: Callable[[], bool] = _open) -> T:
+    """`run_sync`, on the running loop."""
     reply: Reply | None = None
     try:
         step = next(flow)
@@ -57,9 +73,13 @@ async def run_async(flow: Flow[T], transport: AsyncTransport, clock: Clock) -> T
                 await _park_async(step, clock)
                 step = flow.send(None)
                 continue
+            if is_closed():
+                raise APIConnectionError(CLOSED, sent=False)
             try:
                 reply = await transport.send(step.request, timeout=step.timeout)
             except APIConnectionError as error:
+                if is_closed():
+                    raise
                 step = flow.throw(error)
             else:
                 step = flow.send(reply)

@@ -7,7 +7,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from avtomatika_client._drivers import run_async, run_sync
+from avtomatika_client._drivers import CLOSED, run_async, run_sync
 from avtomatika_client._seam import AsyncTransport, SyncTransport
 from avtomatika_client.errors import ClientBoundToOtherLoop
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Transport = TypeVar("Transport")
-
-_CLOSED = "this client is closed"
 
 
 class Link(Generic[Transport]):
@@ -42,9 +40,13 @@ class Link(Generic[Transport]):
             RuntimeError: The client is closed.
         """
         if self._closed:
-            raise RuntimeError(_CLOSED)
+            raise RuntimeError(CLOSED)
         self._used = True
         return self._transport
+
+    def is_closed(self) -> bool:
+        """Whether it may be used no more."""
+        return self._closed
 
     def to_close(self) -> Transport | None:
         """Mark the link as closed; returns the transport where there is one to close."""
@@ -80,11 +82,12 @@ class SyncCaller:
 
     def run(self, flow: Flow[T]) -> T:
         """Run one call."""
-        return run_sync(flow, self.link.transport(), self.session.clock)
+        return run_sync(flow, self.link.transport(), self.session.clock, self.link.is_closed)
 
     def close(self) -> None:
         """Close the transport, if it is ours."""
         transport = self.link.to_close()
+        self.session.facts.board.wake()
         if transport is not None:
             transport.close()
 
@@ -99,11 +102,12 @@ class AsyncCaller:
     async def run(self, flow: Flow[T]) -> T:
         """Run one call."""
         self.link.check_loop()
-        return await run_async(flow, self.link.transport(), self.session.clock)
+        return await run_async(flow, self.link.transport(), self.session.clock, self.link.is_closed)
 
     async def close(self) -> None:
         """Close the transport, if it is ours."""
         self.link.check_loop()
         transport = self.link.to_close()
+        self.session.facts.board.wake()
         if transport is not None:
             await transport.aclose()

@@ -56,6 +56,7 @@ KEEPALIVE_EXPIRY = 4.0
 CONNECT_TIMEOUT = 10.0
 _POOL_TIMEOUT = 1.0
 _CLOSED = "this client is closed"
+_CUT_OFF = "the client was closed before the reply came"
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
 _AIOHTTP_NOT_SENT = frozenset({"ClientConnectorError", "ConnectionTimeoutError", "InvalidURL"})
 
@@ -215,7 +216,7 @@ class HttpxTransport:
             raise exchange.timed_out(timeout) from None
         except asyncio.CancelledError:
             if self._closed:
-                raise exchange.failed("the client was closed before the reply came") from None
+                raise exchange.failed(_CUT_OFF) from None
             raise
 
     async def _exchanged(self, lane: AsyncLane, exchange: Exchange) -> Reply:
@@ -333,6 +334,8 @@ class HttpxSyncTransport:
                 try:
                     return exchanged(pool, exchange, timeouts)
                 except (httpx.RequestError, httpx.InvalidURL) as error:
+                    if self._closed:
+                        raise exchange.failed(_CUT_OFF) from None
                     if last or not _again_at_once(error, exchange, lane, pool):
                         raise _failure(error, exchange, timeout, over=self._backend.is_over) from error
                     last = True

@@ -173,6 +173,13 @@ class Board:
         for wait in others:
             wait.wake.set()
 
+    def wake(self) -> None:
+        """Have everybody look again: the client is closed."""
+        with self._lock:
+            waits = list(self._waits)
+        for wait in waits:
+            wait.wake.set()
+
     def let_go(self, leader: Wait) -> None:
         """The leader asks no more, just now or for good."""
         with self._lock:
