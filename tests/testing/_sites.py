@@ -42,7 +42,8 @@ async def test_times_out(orchestrator):
         assert (await job.refresh()).status == "failed"
 """
 
-QUIET = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:respx", "-W", "error")
+_OTHERS = ("hypothesispytest", "respx", "schemathesis")
+QUIET = ("-p", "no:cacheprovider", *(word for name in _OTHERS for word in ("-p", f"no:{name}")), "-W", "error")
 ALONE = (*QUIET, "-p", "no:asyncio")
 """Options of a user who has no other plugin for async tests."""
 

@@ -130,17 +130,19 @@ def test_a_job_survives_a_bad_network(setting):
 def test_a_call_is_repeated_only_where_that_does_no_harm():
     async def body() -> None:
         async with house() as (client, faults):
-            faults.drop_response("POST /api/v1/jobs/flow")
-            with pytest.raises(APIConnectionError) as caught:
-                await client.jobs.submit("flow", {})
-            assert (caught.value.sent, caught.value.attempts) == (True, 1)
             faults.status(429, "POST /api/v1/jobs/flow", retry_after=0.01)
-            job = await client.jobs.submit("flow", {})
+            faults.drop_response("POST /api/v1/jobs/flow")
+            job = await client.jobs.submit("flow", {})  # its key makes one job of both
+            assert [found.id async for found in client.jobs.list()] == [job.id]
             faults.drop_request("GET /api/v1/jobs/{id}", times=2)
             assert (await job.refresh()).id == job.id
-            faults.status(503, "POST /api/v1/jobs/flow")
+            faults.drop_response("POST /api/v1/jobs/{id}/retry")
+            with pytest.raises(APIConnectionError) as caught:
+                await job.retry()
+            assert (caught.value.sent, caught.value.attempts) == (True, 1)
+            faults.status(503, "POST /api/v1/jobs/{id}/retry")
             with pytest.raises(ServerError, match="a fault set by the test"):
-                await client.jobs.submit("flow", {})
+                await job.retry()
             assert faults.unused() == []
 
     run(body())
