@@ -11,11 +11,11 @@ from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
 from orchestrator_lite.access import Access, Refused, Standing, check_origin
+from orchestrator_lite.api._body import Body, Message, Receive
+from orchestrator_lite.api._methods import has_head, headless
 from orchestrator_lite.api._site import BOUND, KEY, ROOT, Bound, Site
 
-Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -36,12 +36,10 @@ SIGNING_IN: Final = frozenset({"/api/auth/token", "/api/v1/auth/token"})
 REFRESH: Final = "/_worker/auth/token/refresh"
 """What a worker asks without a credential: what it sends in the body is one."""
 
+_CODES: Final = {403: "forbidden", 429: "rate_limited", 503: "unavailable"}
+
 _NAMED = re.compile(r"/_worker/(?:workers/(?!register$)|ws/)([^/]+)")
 """The worker in a path; it goes before the one in a header, as officially."""
-
-
-class TooLarge(Exception):
-    """The body is larger than the server takes."""
 
 
 class Front:
@@ -73,8 +71,11 @@ class Front:
             return
         scope[BOUND] = bound = Bound(self._site.settings.max_body)
         told = send if standing is None else _telling(scope, standing, send)
+        if scope["method"] == "HEAD" and has_head(scope["path"]):
+            scope, told = headless(scope, told)
+        assert self._site.core is not None  # noqa: S101 - nobody is let in while it does not run
         with suppress(ClientDisconnect):  # in the middle of a body: nobody is left to be answered
-            await self._app(scope, _bounded(receive, bound), told)
+            await self._app(scope, Body(receive, scope["headers"], bound, self._site.core.clock), told)
 
     async def _let_in(self, scope: Scope) -> Standing | None:
         access = self._site.access
@@ -126,21 +127,6 @@ def _header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-def _bounded(receive: Receive, bound: Bound) -> Receive:
-    taken = 0
-
-    async def bounded() -> Message:
-        nonlocal taken
-        message = await receive()
-        if message["type"] == "http.request":
-            taken += len(message.get("body", b""))
-            if taken > bound.limit:
-                raise TooLarge
-        return message
-
-    return bounded
-
-
 def _telling(scope: Scope, standing: Standing, send: Send) -> Send:
     """Say in the answer how its receiver stands with rate limit and quota."""
 
@@ -177,5 +163,4 @@ def refusal_body(path: str, status: int, message: str) -> dict[str, Any]:
     """The body of a refusal: the seeds' envelope, and that of seed 004 where people sign in."""
     if path not in SIGNING_IN:
         return {"error": message}
-    code = "rate_limited" if status == 429 else "unavailable" if status == 503 else "forbidden"
-    return {"error": {"code": code, "message": message, "details": {}}}
+    return {"error": {"code": _CODES.get(status, "invalid_input"), "message": message, "details": {}}}

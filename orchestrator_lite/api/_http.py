@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -17,7 +17,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from orchestrator_lite.access import Refused
-from orchestrator_lite.api._front import TooLarge
+from orchestrator_lite.api import _methods
+from orchestrator_lite.api._front import refusal_body
 from orchestrator_lite.api._site import site_of
 from orchestrator_lite.engine.json_values import NotJSONError
 from orchestrator_lite.runtime.calls import TaskRefusedError
@@ -124,8 +125,9 @@ async def until_gone(request: Request) -> AsyncIterator[asyncio.Future[Any]]:
 
 
 async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    with suppress(Refused):  # a body nobody asked for, too large or too slow: its sender is not waited for
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
 
 
 def _deeper(value: Any, limit: int) -> bool:
@@ -146,17 +148,29 @@ def install_errors(app: FastAPI) -> None:
     """Give every error its answer; no traceback reaches a user."""
     answers: dict[type[Exception], Callable[[Any], Response]] = {
         ApiError: lambda error: _error(error.status, str(error), error.headers),
-        Refused: lambda error: _error(error.status, str(error), error.headers),
-        TooLarge: lambda _: _error(413, "Request body is too large"),
         SupersededError: lambda error: _error(409, str(error)),
         NotJSONError: lambda error: _error(400, str(error)),
         TaskRefusedError: lambda error: _error(error.status, str(error)),
         StoreError: lambda error: _error(503, f"The store is not available: {error}", {"Retry-After": "1"}),
-        HTTPException: lambda error: _error(error.status_code, str(error.detail), error.headers),
         Exception: lambda _: _error(500, "Internal server error"),
     }
     for kind, make in answers.items():
         app.add_exception_handler(kind, _handler(make))
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(Refused, _refused)
+
+
+async def _no_route(request: Request, error: Any) -> Response:
+    """What no route takes: 404, or 405 with the methods that one would take."""
+    if error.status_code != 405:
+        return _error(error.status_code, str(error.detail), error.headers)
+    return _methods.refused(request) or _error(405, str(error.detail), _methods.allow(request))
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    """A refusal in the envelope of the path it was asked at."""
+    body = refusal_body(request.scope["path"], error.status, str(error))
+    return Response(to_json(body), error.status, media_type="application/json", headers=error.headers)
 
 
 def _handler(make: Callable[[Any], Response]) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:

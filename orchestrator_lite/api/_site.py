@@ -44,9 +44,15 @@ class Site:
 
 @dataclass(slots=True)
 class Bound:
-    """How large a body may become, bytes; a route may allow more before it reads."""
+    """What a body may be; a route may allow more before it reads.
+
+    Attributes:
+        limit: Bytes it may become.
+        paced: Whether it must come at a certain pace; where not, the route itself sees to a sender who is silent.
+    """
 
     limit: int
+    paced: bool = True
 
 
 def site_of(scope: Mapping[str, Any]) -> Site:

@@ -16,6 +16,7 @@ from avtomatika_client.protocol.jobs import JobAccepted, JobsSubmitted
 from orchestrator_lite.api._accepting import IDEMPOTENCY_HEADER, CreateBody, accept, checked_key, key_of, whole
 from orchestrator_lite.api._document import errors, json_body
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, checked, core_of, read_object
+from orchestrator_lite.api._methods import allow, is_fixed
 from orchestrator_lite.api._site import site_of
 from orchestrator_lite.blueprint import Blueprint
 from orchestrator_lite.engine.json_values import NotJSONError
@@ -114,6 +115,8 @@ async def submit(request: Request) -> Response:
 @last.post(CATCH_ALL, include_in_schema=False)
 async def unknown(request: Request) -> Response:
     """A POST to no blueprint."""
+    if is_fixed(request):
+        raise ApiError(405, "Method Not Allowed", allow(request))
     raise ApiError(404, _no_blueprint(request.scope["path"]))
 
 

@@ -18,9 +18,9 @@ from starlette.responses import Response
 
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.files import FileDeleted, FileUploaded, JobFile, UploadUrl
+from orchestrator_lite.api._body import TooLarge
 from orchestrator_lite.api._document import errors, query
 from orchestrator_lite.api._file_answers import SILENCE, given, redirect
-from orchestrator_lite.api._front import TooLarge
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, core_of, settings_of
 from orchestrator_lite.api._identity import owner_of
 from orchestrator_lite.api._owned import owned
@@ -268,7 +268,7 @@ async def _check_link(request: Request, method: str) -> None:
 async def _stored(request: Request, job_id: str) -> Response:
     name, limit = _name(request), settings_of(request).max_file
     bound: Bound = request.scope[BOUND]
-    bound.limit = limit
+    bound.limit, bound.paced = limit, False
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise TooLarge

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 if TYPE_CHECKING:
-    from orchestrator_lite.api._front import App, Message, Receive, Scope, Send
+    from orchestrator_lite.api._body import Message, Receive
+    from orchestrator_lite.api._front import App, Scope, Send
     from orchestrator_lite.testing._faults.fault import Fault
 
 

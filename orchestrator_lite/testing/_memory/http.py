@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from avtomatika_client.errors import APIConnectionError
     from avtomatika_client.protocol.clock import Clock
-    from orchestrator_lite.api._front import App, Message, Scope
+    from orchestrator_lite.api._body import Message
+    from orchestrator_lite.api._front import App, Scope
 
 _BODILESS: Final = frozenset({204, 304})
 _FAILED: Final = b"Internal Server Error"

@@ -12,7 +12,8 @@ from avtomatika_client.errors import APIConnectionError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from orchestrator_lite.api._front import App, Message, Scope
+    from orchestrator_lite.api._body import Message
+    from orchestrator_lite.api._front import App, Scope
 
 NORMAL: Final = 1000
 ABNORMAL: Final = 1006
