@@ -6,6 +6,8 @@ worker every server. `JSON` fields hold whatever a release puts there.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, field_validator
 
 from avtomatika_client.protocol._base import JSON, OpenEnum, Received
@@ -204,7 +206,7 @@ class TaskResult(Received):
 
     job_id: str
     task_id: str
-    worker_id: str | None = None
+    worker_id: Annotated[str, Field(json_schema_extra={"pattern": WORKER_ID_PATTERN})] | None = None
     status: str | None = None
     data: JSON = None
     error: TaskError | str | None = None

@@ -6,7 +6,7 @@ import json
 import re
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request
 from pydantic import Field
@@ -33,12 +33,16 @@ IDEMPOTENCY_HEADER = {
     "in": "header",
     "required": False,
     "description": "What the request is known by: repeated with the same key within 24 hours it makes nothing new.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "pattern": f"^{_KEY.pattern}$"},
 }
 """The header's parameter of an operation."""
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _NO_DATA = frozenset({"hold", "max_transitions"})
+
+
+Seconds = Annotated[float, Field(le=LONGEST, allow_inf_nan=False, strict=True)]
+Priority = Annotated[float, Field(ge=-1_000_000, le=1_000_000, allow_inf_nan=False, strict=True)]
 
 
 class CreateBody(Received):
@@ -57,11 +61,11 @@ class CreateBody(Received):
 
     initial_data: dict[str, Any] = Field(default_factory=dict)
     webhook_url: str | None = Field(default=None, max_length=2048, pattern=r"^https?://")
-    dispatch_timeout: float | None = Field(default=None, gt=0, le=LONGEST, allow_inf_nan=False)
-    result_timeout: float | None = Field(default=None, gt=0, le=LONGEST, allow_inf_nan=False)
-    delay: float | None = Field(default=None, ge=0, le=LONGEST, allow_inf_nan=False)
-    priority: float | None = Field(default=None, ge=-1_000_000, le=1_000_000, allow_inf_nan=False)
-    max_transitions: int | None = Field(default=None, ge=1, le=MAX_TRANSITIONS, strict=True)
+    dispatch_timeout: Seconds | None = Field(default=None, gt=0)
+    result_timeout: Seconds | None = Field(default=None, gt=0)
+    delay: Seconds | None = Field(default=None, ge=0)
+    priority: Priority | None = None
+    max_transitions: int | None = Field(default=None, ge=1, le=MAX_TRANSITIONS)
     hold: bool = Field(default=False, strict=True)
 
 
@@ -156,7 +160,8 @@ def _digest(fields: dict[str, Any]) -> str:
 
 def _check_transitions(value: object) -> None:
     """Refuse it in the words of release 1.0b30."""
-    if value is None or (type(value) is int and 1 <= value <= MAX_TRANSITIONS):
+    is_whole = type(value) is int or (type(value) is float and value.is_integer())
+    if value is None or (is_whole and 1 <= value <= MAX_TRANSITIONS):  # type: ignore[operator]
         return
     raise ApiError(400, f"'max_transitions' must be an integer between 1 and {MAX_TRANSITIONS}")
 

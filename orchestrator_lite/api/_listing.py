@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from fastapi import Request
 from pydantic import BeforeValidator, Field
@@ -35,7 +35,15 @@ Status: TypeAlias = Literal[
 _LAST = 2**47 / 1000
 """UTC seconds beyond every id's time."""
 
-_PLACE = Annotated[int, Field(ge=0, le=2**62)]
+_FURTHEST = 2**62
+
+_PLACE = Annotated[int, Field(ge=0, le=_FURTHEST)]
+
+_CURSOR = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+
+_STATUSES = "^({0})(,({0}))*$".format("|".join(get_args(Status)))
+
+_MOMENT = {"anyOf": [{"type": "number", "minimum": 0, "maximum": _LAST}, {"type": "string", "format": "date-time"}]}
 
 
 def _seconds(value: str) -> float:
@@ -47,7 +55,8 @@ def _seconds(value: str) -> float:
     try:
         # A plus that was not escaped arrives as a space; no moment ends with one.
         moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return min(max(seconds, 0.0), _LAST)  # before every job, and after
     except (ValueError, OverflowError) as error:
         raise ValueError("must be UTC seconds or a date and time in ISO 8601") from error
 
@@ -73,7 +82,7 @@ class ListQuery(Received):
     blueprint: str | None = Field(default=None, min_length=1, max_length=256)
     created_after: Moment | None = None
     created_before: Moment | None = None
-    cursor: str | None = Field(default=None, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+    cursor: str | None = Field(default=None, pattern=_CURSOR)
     offset: _PLACE = 0
 
     @property
@@ -96,12 +105,20 @@ class ListQuery(Received):
 
 LIST_PARAMETERS = [
     query("limit", {"type": "integer", "minimum": 1, "default": 50}, f"Jobs on a page; at most {LONGEST_PAGE}."),
-    query("status", {"type": "string"}, "Only jobs in this status, or in one of these, separated by commas."),
+    query(
+        "status",
+        {"type": "string", "pattern": _STATUSES},
+        "Only jobs in these, with commas between.",
+    ),
     query("blueprint", {"type": "string", "minLength": 1, "maxLength": 256}, "Only jobs of this blueprint."),
-    query("created_after", {"type": "string"}, "Only jobs created then or later: UTC seconds or ISO 8601."),
-    query("created_before", {"type": "string"}, "Only jobs created earlier."),
-    query("cursor", {"type": "string"}, "Go on with this page: the header X-Next-Cursor of the one before."),
-    query("offset", {"type": "integer", "minimum": 0, "default": 0}, "Jobs to pass over."),
+    query("created_after", _MOMENT, "Only jobs created then or later: UTC seconds or ISO 8601."),
+    query("created_before", _MOMENT, "Only jobs created earlier."),
+    query(
+        "cursor",
+        {"type": "string", "pattern": _CURSOR},
+        "What `X-Next-Cursor` held.",
+    ),
+    query("offset", {"type": "integer", "minimum": 0, "maximum": _FURTHEST, "default": 0}, "Jobs to pass over."),
 ]
 """The query's parameters of the operation."""
 

@@ -22,13 +22,18 @@ _SECURITY: Final[dict[str, dict[str, Any]]] = {
     "Bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
 }
 
-_ERROR: Final = {
-    "description": "Any other answer: what is wrong, in one sentence.",
-    "content": {
-        "application/json": {
-            "schema": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
-        }
-    },
+_ENVELOPE: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+
+_ERROR: Final = {"description": "Any other answer: what is wrong, in one sentence.", "content": _ENVELOPE}
+
+_ANYWHERE: Final = {"503": "The server is not running, or its store is not available."}
+_OF_CALLERS: Final = {"401": "No credentials, or wrong ones."}
+_OF_LIMITED: Final = {"429": "Too many requests; `Retry-After` says how long to wait."}
+_OF_BODIES: Final = {
+    "400": "What was sent cannot be read, or a field of it is wrong.",
+    "408": "The body came too slowly.",
+    "413": "The body is too large.",
+    "415": "The body is packed in an unknown way.",
 }
 
 
@@ -62,19 +67,42 @@ def _common(app: FastAPI) -> dict[str, Any]:
         for path, item in found["paths"].items()
         if path != _CREATION
     }
-    found.setdefault("components", {})["securitySchemes"] = _SECURITY
+    components = found.setdefault("components", {})
+    components["securitySchemes"] = _SECURITY
+    schemas = components.setdefault("schemas", {})
+    for item in [*found["paths"].values(), {"post": found["x-creation"]}]:
+        for operation in item.values():
+            schemas.update(_taken_out(operation))
     return found
+
+
+def _taken_out(operation: dict[str, Any]) -> dict[str, Any]:
+    """The models that an operation's body refers to, which the document holds for all."""
+    content = operation.get("requestBody", {}).get("content", {})
+    return {name: model for media in content.values() for name, model in media["schema"].pop("$defs", {}).items()}
 
 
 def _told(path: str, item: dict[str, Any]) -> dict[str, Any]:
     security = _security(path)
     for operation in item.values():
         operation.setdefault("security", security)
+        for status, about in _errors(path, operation).items():
+            operation["responses"].setdefault(status, {"description": about, "content": _ENVELOPE})
         operation["responses"].setdefault("default", _ERROR)
         parameters = [one for one in operation.get("parameters", ()) if one["name"] not in {"api_version", "endpoint"}]
         operation["parameters"] = [*_of_path(path, parameters), *parameters]
         operation["responses"].pop("422", None)
     return item
+
+
+def _errors(path: str, operation: dict[str, Any]) -> dict[str, str]:
+    """What any operation of this kind may answer."""
+    return {
+        **_ANYWHERE,
+        **(_OF_CALLERS if operation["security"] else {}),
+        **(_OF_LIMITED if not path.startswith("/_files/") else {}),
+        **(_OF_BODIES if "requestBody" in operation else {}),
+    }
 
 
 def _of_path(path: str, known: list[dict[str, Any]]) -> list[dict[str, Any]]:

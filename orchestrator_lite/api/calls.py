@@ -9,11 +9,9 @@ from pydantic import Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from avtomatika_client.protocol import headers
 from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.skills import CallAccepted, CallState
-from avtomatika_client.protocol.worker import WORKER_ID_PATTERN
-from orchestrator_lite.api._document import errors, json_body, query
+from orchestrator_lite.api._document import WORKER, errors, json_body, query
 from orchestrator_lite.api._http import (
     ApiError,
     DirectRoute,
@@ -35,13 +33,7 @@ LARGEST_CHECKPOINT = 1024 * 1024
 _SECONDS = 10 * 366 * 86_400
 """The longest timeout."""
 
-_WHO = {
-    "name": headers.WORKER_ID,
-    "in": "header",
-    "required": True,
-    "description": "The worker that runs the task.",
-    "schema": {"type": "string", "pattern": WORKER_ID_PATTERN},
-}
+_ATTEMPT = {**query("attempt", {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}), "required": True}
 
 router = APIRouter(route_class=DirectRoute, tags=["workers"])
 
@@ -53,9 +45,9 @@ class CallBody(Received):
     params: dict[str, Any] = Field(default_factory=dict)
     attempt: int = Field(ge=1, le=2**31 - 1)
     key: str = Field(min_length=1, max_length=128)
-    dispatch_timeout: float | None = Field(default=None, gt=0, le=_SECONDS, allow_inf_nan=False)
-    result_timeout: float | None = Field(default=None, gt=0, le=_SECONDS, allow_inf_nan=False)
-    priority: float | None = Field(default=None, ge=-1e9, le=1e9, allow_inf_nan=False)
+    dispatch_timeout: float | None = Field(default=None, gt=0, le=_SECONDS, allow_inf_nan=False, strict=True)
+    result_timeout: float | None = Field(default=None, gt=0, le=_SECONDS, allow_inf_nan=False, strict=True)
+    priority: float | None = Field(default=None, ge=-1e9, le=1e9, allow_inf_nan=False, strict=True)
 
 
 class Attempt(Received):
@@ -68,7 +60,7 @@ class Attempt(Received):
     "/_worker/tasks/{task_id}/calls",
     status_code=202,
     responses={202: {"model": CallAccepted}, **errors(400, 401, 403, 404, 409)},
-    openapi_extra=json_body(CallBody, parameters=[_WHO]),
+    openapi_extra=json_body(CallBody, parameters=[WORKER]),
 )
 async def begin(request: Request) -> Response:
     """Call a skill from a running task: a child job of one task, cancelled with the task's attempt."""
@@ -86,7 +78,7 @@ async def begin(request: Request) -> Response:
 @router.get(
     "/_worker/tasks/{task_id}/calls/{job_id}",
     responses={200: {"model": CallState}, **errors(400, 401, 403, 404, 409)},
-    openapi_extra={"parameters": [_WHO, WAIT]},
+    openapi_extra={"parameters": [WORKER, WAIT]},
 )
 async def state(request: Request) -> Response:
     """Where a call stands; `?wait=seconds` answers when it has ended, or after that time."""
@@ -111,7 +103,7 @@ async def state(request: Request) -> Response:
     "/_worker/tasks/{task_id}/calls/{job_id}",
     status_code=204,
     responses={204: {}, **errors(400, 401, 403, 404, 409)},
-    openapi_extra={"parameters": [_WHO]},
+    openapi_extra={"parameters": [WORKER]},
 )
 async def give_up(request: Request) -> Response:
     """Cancel a call its task waits for no longer; of one that has ended nothing is changed."""
@@ -125,7 +117,10 @@ async def give_up(request: Request) -> Response:
     status_code=204,
     responses={204: {}, **errors(400, 401, 403, 404, 409, 413)},
     openapi_extra={
-        "parameters": [_WHO, {**query("attempt", {"type": "integer", "minimum": 1}), "required": True}],
+        "parameters": [
+            WORKER,
+            {**query("attempt", {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}), "required": True},
+        ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
     },
 )

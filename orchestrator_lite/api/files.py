@@ -19,7 +19,7 @@ from starlette.responses import Response
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.files import FileDeleted, FileUploaded, JobFile, UploadUrl
 from orchestrator_lite.api._body import TooLarge
-from orchestrator_lite.api._document import errors, query
+from orchestrator_lite.api._document import INCARNATION, WORKER, errors, query
 from orchestrator_lite.api._file_answers import SILENCE, given, redirect
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, core_of, settings_of
 from orchestrator_lite.api._identity import owner_of
@@ -50,16 +50,18 @@ REDIRECT_SECONDS = 60
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-_BODY = {"requestBody": {"required": True, "content": _BYTES}}
-_RANGE = {
-    "parameters": [
-        {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
-        for name in ("Range", "If-Range", "If-None-Match")
-    ]
-}
+_BODY = {"requestBody": {"required": False, "content": _BYTES}}  # of an empty file there is nothing
+_SPEAKER = [WORKER, INCARNATION]
+_RANGE = [
+    {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+    for name in ("Range", "If-Range", "If-None-Match")
+]
 _UPLOAD = {
     "parameters": [
-        {**query("filename", {"type": "string"}, "The file's name; may hold slashes."), "required": True},
+        {
+            **query("filename", {"type": "string", "minLength": 1, "maxLength": 1024}, "May hold slashes."),
+            "required": True,
+        },
         query("expires_in", {"type": "integer", "minimum": 1, "maximum": LONGEST, "default": 3600}, "Seconds."),
     ]
 }
@@ -155,7 +157,11 @@ async def delete(request: Request) -> Response:
     return await _deleted(request, await owned(request))
 
 
-@router.get("/_worker/jobs/{job_id}/files", responses={200: {"model": list[JobFile]}, **_ALWAYS, **_WORKERS})
+@router.get(
+    "/_worker/jobs/{job_id}/files",
+    responses={200: {"model": list[JobFile]}, **_ALWAYS, **_WORKERS},
+    openapi_extra={"parameters": _SPEAKER},
+)
 @_told
 async def worker_listed(request: Request) -> Response:
     """A job's files by name."""
@@ -165,7 +171,7 @@ async def worker_listed(request: Request) -> Response:
 @router.put(
     "/_worker/jobs/{job_id}/files/content/{filename:filename}",
     responses={**_TAKEN, **_WORKERS},
-    openapi_extra=_BODY,
+    openapi_extra={**_BODY, "parameters": _SPEAKER},
 )
 @_told
 async def worker_upload(request: Request) -> Response:
@@ -184,7 +190,7 @@ async def worker_upload(request: Request) -> Response:
         **_WORKERS,
         **errors(416),
     },
-    openapi_extra=_RANGE,
+    openapi_extra={"parameters": [*_SPEAKER, *_RANGE]},
 )
 @router.head("/_worker/jobs/{job_id}/files/content/{filename:filename}", include_in_schema=False)
 @_told
@@ -198,6 +204,7 @@ async def worker_download(request: Request) -> Response:
 @router.delete(
     "/_worker/jobs/{job_id}/files/content/{filename:filename}",
     responses={200: {"model": FileDeleted}, **_ALWAYS, **_WORKERS},
+    openapi_extra={"parameters": _SPEAKER},
 )
 @_told
 async def worker_delete(request: Request) -> Response:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol.jobs import CancelReply, HistoryEvent, Job
+from avtomatika_client.protocol.worker import WorkerRecord
 from orchestrator_lite.api import _views
 from orchestrator_lite.api._document import errors, query
 from orchestrator_lite.api._http import (
@@ -92,7 +93,7 @@ async def cancel(request: Request) -> Response:
     return answer({"status": "cancellation_request_sent" if sent else "cancellation_request_accepted"})
 
 
-@router.get("/api/{api_version}/jobs/{job_id}/history", responses={200: {"model": list[HistoryEvent]}})
+@router.get("/api/{api_version}/jobs/{job_id}/history", responses={200: {"model": list[HistoryEvent]}, **errors(404)})
 @router.get("/api/jobs/{job_id}/history", include_in_schema=False)
 async def history(request: Request) -> Response:
     """Everything that happened to a job, oldest first."""
@@ -101,7 +102,7 @@ async def history(request: Request) -> Response:
     return answer([from_json(row.doc) for row in rows])
 
 
-@router.get("/api/{api_version}/workers")
+@router.get("/api/{api_version}/workers", responses={200: {"model": list[WorkerRecord]}})
 @router.get("/api/workers", include_in_schema=False)
 async def workers(request: Request) -> Response:
     """The workers that are active: heard lately, and not signed off."""

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol._base import Received
-from orchestrator_lite.api._document import errors, json_body
+from orchestrator_lite.api._document import WORKER, errors, json_body
 from orchestrator_lite.api._front import REFRESH, address_of
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, read_object
 from orchestrator_lite.api._identity import access_of, owner_of
@@ -29,10 +29,14 @@ class LentTokens(Received):
 class RefreshBody(BaseModel):
     """What is exchanged for new tokens."""
 
-    refresh_token: str
+    refresh_token: str = Field(min_length=1)
 
 
-@router.post("/_worker/auth/token", responses={200: {"model": LentTokens}, **errors(400, 401, 429)})
+@router.post(
+    "/_worker/auth/token",
+    responses={200: {"model": LentTokens}, **errors(400, 401, 429)},
+    openapi_extra={"parameters": [{**WORKER, "required": False}]},
+)
 async def lend(request: Request) -> Response:
     """An access token for an hour, which stands for the credential it is asked with; it is good for one worker."""
     worker_id = request.headers.get(headers.WORKER_ID) or owner_of(request)
@@ -43,7 +47,9 @@ async def lend(request: Request) -> Response:
 
 
 @router.post(
-    REFRESH, responses={200: {"model": LentTokens}, **errors(400, 403, 413, 429)}, openapi_extra=json_body(RefreshBody)
+    REFRESH,
+    responses={200: {"model": LentTokens}, **errors(400, 403, 413, 429)},
+    openapi_extra=json_body(RefreshBody, security=[], parameters=[{**WORKER, "required": False}]),
 )
 async def refresh(request: Request) -> Response:
     """New tokens for a refresh token; no other credential is needed."""

@@ -64,7 +64,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/api/v1/auth/token", responses=_ANSWERS, openapi_extra=json_body(Credentials))
+@router.post("/api/v1/auth/token", responses=_ANSWERS, openapi_extra=json_body(Credentials, security=[]))
 @router.post("/api/auth/token", include_in_schema=False)
 async def token(request: Request) -> Response:
     """A token for whoever knows a user's password; wrong ones are slowed after ten within a minute."""

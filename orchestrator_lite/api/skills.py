@@ -12,7 +12,7 @@ from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.jobs import Job
 from avtomatika_client.protocol.skills import CallAccepted, SkillRecord
 from orchestrator_lite.api import _views
-from orchestrator_lite.api._accepting import IDEMPOTENCY_HEADER, accept, key_of
+from orchestrator_lite.api._accepting import IDEMPOTENCY_HEADER, Priority, Seconds, accept, key_of
 from orchestrator_lite.api._document import errors, json_body
 from orchestrator_lite.api._http import ApiError, DirectRoute, answer, checked, core_of, read_object, until_gone
 from orchestrator_lite.api._query import WAIT, wait_seconds
@@ -25,9 +25,9 @@ class CallBody(Received):
     """Body of a call; the timeouts and the priority are those of any job."""
 
     params: dict[str, Any] = Field(default_factory=dict)
-    dispatch_timeout: float | None = None
-    result_timeout: float | None = None
-    priority: float | None = None
+    dispatch_timeout: Seconds | None = Field(default=None, gt=0)
+    result_timeout: Seconds | None = Field(default=None, gt=0)
+    priority: Priority | None = None
 
 
 class CatalogEntry(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import Field, ValidationError
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from avtomatika_client.protocol import headers
 from avtomatika_client.protocol._base import Received
+from avtomatika_client.protocol.worker import WORKER_ID_PATTERN
 from orchestrator_lite.api._document import errors, json_body
 from orchestrator_lite.api._http import DirectRoute, answer, core_of, read_object
 from orchestrator_lite.api._identity import owner_of
@@ -31,7 +32,7 @@ class EventBody(Received):
 
     event_type: str = Field(pattern=KIND)
     event_id: str | None = _ID
-    worker_id: str | None = _ID
+    worker_id: Annotated[str, Field(json_schema_extra={"pattern": WORKER_ID_PATTERN})] | None = _ID
     target_task_id: str | None = _ID
     origin_task_id: str | None = _ID
     task_id: str | None = _ID

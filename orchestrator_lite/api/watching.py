@@ -35,20 +35,39 @@ router = APIRouter(route_class=DirectRoute, tags=["jobs"])
 
 _PLACE = re.compile(r"[0-9]{1,18}e?")
 
+_HIGHEST = 2**63 - 1
+
+_LAST = "^([0-9]{1,18}e?)?$"
+
 _STREAM: dict[str, Any] = {
-    "description": "Server-sent events",
-    "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    "description": "Server-sent events; the schema is that of each.",
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string", "pattern": "^[0-9]{1,18}e?$"},
+                    "event": {"type": "string", "enum": ["history", "progress", "end"]},
+                    "data": {"type": "string", "contentMediaType": "application/json"},
+                },
+            }
+        }
+    },
 }
 
 _PARAMETERS = [
     {
-        **query(headers.LAST_EVENT_ID, {"type": "string", "pattern": "^[0-9]{1,18}e?$"}, "The last one that was read."),
+        **query(headers.LAST_EVENT_ID, {"type": "string", "pattern": _LAST}, "The last one that was read."),
         "in": "header",
     },
-    query("last_event_id", {"type": "string", "pattern": "^[0-9]{1,18}e?$"}, "As the header `Last-Event-ID`."),
+    query("last_event_id", {"type": "string", "pattern": _LAST}, "As the header `Last-Event-ID`."),
     query("from", {"type": "string", "enum": ["start", "now"]}, "Where to begin without either."),
     query("wait", {"type": "number", "minimum": 0}, "Seconds; the answer ends with the first news, or after them."),
-    query("progress_after", {"type": "integer", "minimum": 0}, "The `number` of the last progress that was read."),
+    query(
+        "progress_after",
+        {"type": "integer", "minimum": 0, "maximum": _HIGHEST},
+        "The `number` of the last progress read.",
+    ),
 ]
 
 
@@ -56,7 +75,7 @@ class WaitBody(Received):
     """Body of a wait for many jobs."""
 
     ids: list[str] = Field(max_length=MOST_WAITED)
-    wait: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    wait: float = Field(default=0.0, ge=0, allow_inf_nan=False, strict=True)
     mode: Literal["any", "all"] = "any"
 
 
@@ -73,7 +92,7 @@ class EventsQuery(Received):
     last_event_id: str | None = Field(default=None, max_length=32)
     start: Literal["start", "now"] | None = Field(default=None, alias="from")
     wait: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    progress_after: int = Field(default=0, ge=0, lt=2**63)
+    progress_after: int = Field(default=0, ge=0, le=_HIGHEST)
 
 
 @router.post(
@@ -197,7 +216,7 @@ def _events_query(request: Request) -> EventsQuery:
 
 def _place(request: Request, asked: EventsQuery) -> str | None:
     """Where to go on, as the reader says."""
-    said = request.headers.get(headers.LAST_EVENT_ID) or asked.last_event_id
+    said = request.headers.get(headers.LAST_EVENT_ID) or asked.last_event_id or None
     if said is not None and not _PLACE.fullmatch(said):
         raise ApiError(400, "Last-Event-ID: is not an id of this server's events")
     return said

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from avtomatika_client.protocol import headers
+from avtomatika_client.protocol._base import Received
 from avtomatika_client.protocol.worker import (
     WORKER_ID_PATTERN,
     Heartbeat,
@@ -20,6 +21,7 @@ from avtomatika_client.protocol.worker import (
     Task,
     TaskResult,
 )
+from orchestrator_lite.api._document import INCARNATION, WORKER, errors, json_body, of_path, query
 from orchestrator_lite.api._http import (
     ApiError,
     DirectRoute,
@@ -43,11 +45,33 @@ router = APIRouter(route_class=DirectRoute, tags=["workers"])
 LARGEST_BATCH = 64
 """Tasks one poll takes at most."""
 
+_ID = of_path("worker_id", {"type": "string", "pattern": WORKER_ID_PATTERN})
 _WORKER_ID = re.compile(WORKER_ID_PATTERN)
 _ANOTHERS = Verdict(reason="worker_mismatch", message="Forbidden: This task is assigned to a different worker.")
 
 
-@router.get("/_worker/workers/{worker_id}/tasks/next", responses={200: {"model": Task}, 204: {}})
+class Tasks(Received):
+    """Several tasks at once."""
+
+    tasks: list[Task]
+
+
+@router.get(
+    "/_worker/workers/{worker_id}/tasks/next",
+    responses={200: {"model": Task | Tasks}, 204: {}, **errors(400, 404, 409)},
+    openapi_extra={
+        "parameters": [
+            _ID,
+            query("timeout", {"type": "number"}, "Seconds to hold the poll; no more than the server does by itself."),
+            query("limit", {"type": "integer", "minimum": 1, "maximum": LARGEST_BATCH}, "Tasks to take at once."),
+            INCARNATION,
+            {
+                **query(headers.ACK, {"type": "string"}, "Tasks that came: `task id:attempt, …`."),
+                "in": "header",
+            },
+        ]
+    },
+)
 async def next_task(request: Request) -> Response:
     """The next task, or 204 when none came while the poll was held.
 
@@ -66,7 +90,11 @@ async def next_task(request: Request) -> Response:
     return Response(body, media_type="application/json")
 
 
-@router.post("/_worker/tasks/result", responses={200: {"model": ResultReply}})
+@router.post(
+    "/_worker/tasks/result",
+    responses={200: {"model": ResultReply}, **errors(400, 403, 409)},
+    openapi_extra=json_body(TaskResult, parameters=[{**WORKER, "required": False}, INCARNATION]),
+)
 async def result(request: Request) -> Response:
     """A task's result, flat or nested; judged by task and attempt."""
     read = checked(TaskResult, await read_object(request))
@@ -83,7 +111,11 @@ async def result(request: Request) -> Response:
     return answer(_verdict(verdict))
 
 
-@router.patch("/_worker/workers/{worker_id}", responses={200: {"model": HeartbeatReply}})
+@router.patch(
+    "/_worker/workers/{worker_id}",
+    responses={200: {"model": HeartbeatReply}, **errors(400, 409)},
+    openapi_extra=json_body(Heartbeat, required=False, parameters=[_ID, INCARNATION]),
+)
 async def heartbeat(request: Request) -> Response:
     """A sign of life; with a body also the worker's state, answered with what it is to stop."""
     worker_id = _worker_id(request)
@@ -100,7 +132,11 @@ async def heartbeat(request: Request) -> Response:
     return answer({**worker.doc, "worker_id": worker_id, "status": "ok", "cancel_task_ids": stop})
 
 
-@router.post("/_worker/workers/register", responses={200: {"model": Registered}})
+@router.post(
+    "/_worker/workers/register",
+    responses={200: {"model": Registered}, **errors(400, 409)},
+    openapi_extra=json_body(Registration),
+)
 async def register(request: Request) -> Response:
     """Register a worker; a new incarnation of it replaces the old one."""
     registration = checked(Registration, copied(await read_object(request)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import time as time_of_day
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from orchestrator_lite.engine.calendar import Cron, Daily, Interval, Rule, next_after, zone
@@ -64,7 +64,7 @@ def _printable(value: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 Time = Annotated[str, Field(max_length=8, pattern=r"^\d\d:\d\d(:\d\d)?$"), AfterValidator(_time)]
-Day = Annotated[str, BeforeValidator(_day)]
+Day = Annotated[str, BeforeValidator(_day), WithJsonSchema({"type": "string", "enum": [day[:3] for day in DAYS]})]
 Date = Annotated[int, Field(strict=True, ge=-31, le=31), AfterValidator(_date)]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST, allow_inf_nan=False)]
 

@@ -171,7 +171,9 @@ def test_a_body_that_drips_gets_no_more_time_than_its_bytes_are_worth():
     run(check())
 
 
-@pytest.mark.parametrize("length", ["Content-Length: 5\r\nContent-Length: 6", "Content-Length: -1", "Content-Length: x"])
+@pytest.mark.parametrize(
+    "length", ["Content-Length: 5\r\nContent-Length: 6", "Content-Length: -1", "Content-Length: x"]
+)
 def test_a_length_that_is_none_is_400(length):
     async def check():
         async with unmoved() as house:

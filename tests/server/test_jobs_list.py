@@ -155,7 +155,7 @@ def test_a_page_is_never_longer_than_the_server_allows():
     [
         *(("status", value) for value in ("done", "", "finished,", "finished,done")),
         *(("created_after", value) for value in ("", "x", "-1", "nan", "inf", "1e300", "2026-13-01", "T")),
-        *(("created_before", value) for value in ("yesterday", "9999-12-31T23:59:59")),
+        *(("created_before", value) for value in ("yesterday", "99999-12-31")),
         *(("cursor", value) for value in ("", "x", "' OR 1=1", "0" * 36)),
         *(("blueprint", value) for value in ("", "b" * 300)),
     ],

@@ -97,8 +97,10 @@ def test_the_openapi_document_is_valid_and_names_the_blueprints_endpoints():
             create = found["paths"]["/api/v1/jobs/greet"]["post"]
             assert create["security"] == [{"ClientToken": []}]
             assert "202" in create["responses"]
-            names = [op["operationId"] for item in found["paths"].values() for op in item.values()]
+            operations = [op for item in found["paths"].values() for op in item.values()]
+            names = [operation["operationId"] for operation in operations]
             assert len(names) == len(set(names))
+            assert all(operation["summary"] and operation["tags"] for operation in operations)
 
     run(body())
 
