@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from typing import Final
+from weakref import WeakValueDictionary
 
 from avtomatika_client.protocol.clock import Clock
 from orchestrator_lite.egress.errors import EgressError, EgressRefused, NotConnectedError
@@ -39,6 +40,9 @@ HEAVIEST: Final = 16 * 1024 * 1024
 
 AT_ONCE: Final = 64
 """Attempts at the same time."""
+
+SHARE: Final = 48
+"""Of these, a client's: whose many hosts are all silent leaves room for the others."""
 
 GRACE: Final = 2.0
 """Seconds that attempts may still take when the server stops; what breaks off is tried again at the next start."""
@@ -93,6 +97,7 @@ class Deliverer:
         self._weight = 0
         self._window = 4
         self._gate = asyncio.Semaphore(AT_ONCE)
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._poke = asyncio.Event()
         self._wake_at = 0.0
         self._looking: asyncio.Task[None] | None = None
@@ -175,8 +180,9 @@ class Deliverer:
         return None
 
     async def _deliver(self, row: Outgoing, host: Host) -> None:
+        share = self._shares.setdefault(row.client, asyncio.Semaphore(SHARE))
         try:
-            async with host.gate, self._gate:
+            async with host.gate, share, self._gate:
                 after = await self._attempted(row, host)
             await self._written(self._told(row, after))
         finally:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import pytest
 
 from avtomatika_client import NotFoundError, ValidationFailedError
+from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite.testing import TestSettings
+from orchestrator_lite.webhooks.deliverer import AT_ONCE, SECONDS
 from tests.egress._peer import answering, peer
 from tests.webhooks._shop import flow, settled
 
@@ -173,3 +177,23 @@ class TestClients:
                 came = by_id[delivery.event_id]
                 event = await one.webhooks.unwrap(came.body, came.headers, secret=secret)
                 assert event.job_id == delivery.job_id
+
+    async def test_many_silent_hosts_of_one_client_do_not_hold_up_another_client(self, orchestrator):
+        async def silent(_, writer):
+            await SYSTEM_CLOCK.sleep(60)
+
+        orchestrator.add(flow())
+        async with (
+            AsyncExitStack() as hosts,
+            peer(answering()) as there,
+            orchestrator.client(client_token="one") as one,
+            orchestrator.client(client_token="two") as two,
+        ):
+            for _ in range(AT_ONCE + 10):
+                dead = await hosts.enter_async_context(peer(silent))
+                await one.jobs.submit("shop", webhook_url=dead.url)
+            began = orchestrator.clock.now()
+            await two.jobs.submit("shop", webhook_url=there.url)
+            while not there.received:
+                await orchestrator.clock.advance(0.5)
+            assert orchestrator.clock.now() - began < SECONDS / 2
