@@ -147,6 +147,22 @@ def test_the_next_times_are_told():
     virtually(body)
 
 
+def test_others_are_answered_while_a_long_list_is_put_together():
+    async def body(lite, client):
+        for number in range(900):
+            await client.schedules.create(f"n{number}", "moment", cron=f"{number % 60} 3 * * *")
+        answered = []
+
+        async def asks(name, call):
+            await call
+            answered.append(name)
+
+        await asyncio.gather(asks("list", client.schedules.list()), asks("status", client.status()))
+        assert answered == ["status", "list"]
+
+    virtually(body)
+
+
 def test_a_changed_schedule_goes_by_its_new_times_and_does_not_run_by_that():
     async def body(lite, client):
         await client.schedules.create("it", "moment", interval_seconds=3600)
