@@ -23,8 +23,9 @@ from orchestrator_lite.store import Store
 
 log = logging.getLogger(__name__)
 
-STEP: Final = 200
-"""Jobs taken away at once."""
+STEP: Final = 100
+"""Jobs taken away at once. The store does nothing else meanwhile: creations beside it took 0.13 s at p99 with 200
+(1,600 jobs a second go), 0.07 s with 50 (400), 0.01 s without it."""
 
 PAUSE: Final = 0.05
 """Seconds between two steps."""
