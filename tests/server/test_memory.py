@@ -91,8 +91,9 @@ def test_a_job_that_has_ended_leaves_no_object_behind(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_memory_stays_flat_over_100_000_jobs():
+def test_memory_stays_flat_over_tens_of_thousands_of_jobs():
+    """A minute or two of what `python -m benchmarks soak` does with 100,000."""
     (line_up,) = line_ups(["ours-process"], Path())
-    looks = list(soak.soak(line_up, 100_000))
+    looks = list(soak.soak(line_up, 40_000))
     for name in ("server", "worker"):
         assert looks[-1][name] - looks[soak.WARM - 1][name] < soak.BOUND, looks
