@@ -22,6 +22,9 @@ NEWCOMER_SECONDS = 0.5
 _LOOK_SECONDS = 0.01
 _HEAR_SECONDS = 0.2
 
+LARGEST_FRAME = 1024 * 1024
+"""Bytes of a frame that a worker sends over its socket; with a larger one it is closed."""
+
 GRACE = 3.0
 """Seconds open requests get when the server stops; held polls are answered before."""
 
@@ -166,6 +169,7 @@ async def listening(
     config = uvicorn.Config(
         until_cut,
         ws=_Sockets,
+        ws_max_size=LARGEST_FRAME,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -14,6 +14,9 @@ from avtomatika_client.protocol._base import JSON, OpenEnum, Received
 
 WORKER_ID_PATTERN = r"^[a-zA-Z0-9_-]{1,128}$"
 
+MOST_NAMED = 10_000
+"""Tasks one heartbeat names at most."""
+
 
 class ErrorCode(OpenEnum):
     """Why a task failed; decides whether it is tried again (`spec/avtomatika.md` §6.4)."""
@@ -43,7 +46,7 @@ class TaskError(Received):
         details: Anything the worker adds.
     """
 
-    code: str = ErrorCode.TRANSIENT.value
+    code: str = Field(default=ErrorCode.TRANSIENT.value, max_length=256)
     message: str = ""
     details: JSON = None
 
@@ -120,8 +123,8 @@ class Heartbeat(Received):
     """
 
     worker_id: str | None = None
-    status: str | None = None
-    current_tasks: list[str] | None = None
+    status: str | None = Field(default=None, max_length=64)
+    current_tasks: list[str] | None = Field(default=None, max_length=MOST_NAMED)
     supported_skills: list[JSON] | None = None
     supported_tasks: list[JSON] | None = None
     available_skills: list[str] | None = None
@@ -207,7 +210,7 @@ class TaskResult(Received):
     job_id: str
     task_id: str
     worker_id: Annotated[str, Field(json_schema_extra={"pattern": WORKER_ID_PATTERN})] | None = None
-    status: str | None = None
+    status: str | None = Field(default=None, max_length=256)
     data: JSON = None
     error: TaskError | str | None = None
     attempt: int | None = None

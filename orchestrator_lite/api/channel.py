@@ -65,6 +65,8 @@ async def _take(core: Core, access: Access, worker_id: str, text: str) -> None:
     if worker is None:
         return
     kind = frame.get("event") or frame.get("type") or frame.get("event_type")
+    if not isinstance(kind, str):
+        return
     if kind == "ack":
         core.desk.acknowledge(worker, _acks(frame))
     elif kind in _PROGRESS:

@@ -122,6 +122,7 @@ async def upload(request: Request) -> Response:
 @router.get(
     "/api/{api_version}/jobs/{job_id}/files/download/{filename:filename}",
     status_code=302,
+    response_class=Response,
     responses={**_REDIRECT, **_ALWAYS},
 )
 @router.head("/api/{api_version}/jobs/{job_id}/files/download/{filename:filename}", include_in_schema=False)

@@ -20,6 +20,7 @@ from avtomatika_client.protocol.worker import (
     ResultReply,
     Task,
     TaskResult,
+    skill_names,
 )
 from orchestrator_lite.api._document import INCARNATION, WORKER, errors, json_body, of_path, query
 from orchestrator_lite.api._http import (
@@ -34,6 +35,7 @@ from orchestrator_lite.api._http import (
     until_gone,
 )
 from orchestrator_lite.api._identity import badge_of, owner_of, speaks_for
+from orchestrator_lite.api._site import BOUND, Bound
 from orchestrator_lite.api.public import features_of
 from orchestrator_lite.engine.json_values import copied
 from orchestrator_lite.engine.step import Verdict
@@ -45,8 +47,20 @@ router = APIRouter(route_class=DirectRoute, tags=["workers"])
 LARGEST_BATCH = 64
 """Tasks one poll takes at most."""
 
+LARGEST_BEAT = 1024 * 1024
+"""Bytes of a heartbeat."""
+
+MOST_SKILLS = 1000
+"""Skills one worker offers: each poll looks for a task of each."""
+
+LONGEST_SKILL = 256
+"""Characters of a skill's name."""
+
 _ID = of_path("worker_id", {"type": "string", "pattern": WORKER_ID_PATTERN})
 _WORKER_ID = re.compile(WORKER_ID_PATTERN)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""Such as the separator in the names of the queue's lanes."""
+
 _ANOTHERS = Verdict(reason="worker_mismatch", message="Forbidden: This task is assigned to a different worker.")
 
 
@@ -140,6 +154,7 @@ async def heartbeat(request: Request) -> Response:
 async def register(request: Request) -> Response:
     """Register a worker; a new incarnation of it replaces the old one."""
     registration = checked(Registration, copied(await read_object(request)))
+    check_skills(registration)
     speaks_for(request, registration.worker_id)
     await core_of(request).desk.register(registration)
     settings = settings_of(request)
@@ -200,6 +215,20 @@ def speaking(request: Request, attempt: int | None = None) -> str:
     return worker_id
 
 
+def check_skills(message: Registration | Heartbeat) -> None:
+    """That what a worker offers are names of skills, and not too many.
+
+    Raises:
+        ApiError: 400.
+    """
+    names = skill_names(message)
+    if len(names) > MOST_SKILLS:
+        raise ApiError(400, f"supported_skills: a worker may offer {MOST_SKILLS} skills; these are {len(names)}")
+    for name in names:
+        if len(name) > LONGEST_SKILL or _CONTROL.search(name):
+            raise ApiError(400, f"supported_skills: a name has {LONGEST_SKILL} characters at most, none of control")
+
+
 def worker_of(request: Request, worker_id: str) -> Worker | None:
     """The registered worker that speaks; as of every route of workers.
 
@@ -258,10 +287,16 @@ def _hold(request: Request) -> float:
 
 
 async def _beat(request: Request) -> Heartbeat | None:
+    bound: Bound = request.scope[BOUND]
+    bound.limit = min(bound.limit, LARGEST_BEAT)
     if not await request.body():
         return None
     body = await read_object(request)
-    return checked(Heartbeat, copied(body)) if body else None
+    if not body:
+        return None
+    beat = checked(Heartbeat, copied(body))
+    check_skills(beat)
+    return beat
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -178,7 +178,7 @@ class Desk:
         """Take a task's progress; it is evidence that the task runs."""
         now = self._clock.now()
         if self.leases.sign(worker, task_id, attempt, now):
-            self.leases.report(task_id, _share(value), message if isinstance(message, str) else None, now)
+            self.leases.report(task_id, _share(value), _told(message), now)
 
     async def write_renewals(self) -> None:
         """Write the signs of life noted since the last call, and what else need not be written at once."""
@@ -316,9 +316,9 @@ class Desk:
             await self._missed(lease, "its worker's heartbeats name it no more")
         known = {lease.row.task_id for lease in self.leases.of(worker.worker_id)}
         known |= {lease.row.job_id for lease in self.leases.of(worker.worker_id)}
-        for task_id in named:
-            if task_id not in known:
-                await self._revive(worker, task_id, now)
+        ended = await self._whose_lease_ended(worker, [name for name in dict.fromkeys(named) if name not in known])
+        if ended:
+            await self._revive(worker, ended, now)
 
     async def _stop_overdue(self, worker: Worker, now: float) -> None:
         """Tasks whose time is long over have failed: official workers do not end them."""
@@ -351,18 +351,26 @@ class Desk:
         else:
             await self._runner.take_back([lease.row])
 
-    async def _revive(self, worker: Worker, task_id: str, now: float) -> None:
-        """A worker names a task whose lease has ended: it counts again unless it was handed out meanwhile."""
-        loaded = await self._store.load(task_id.rpartition("-")[0])
-        row = next((row for row in loaded.tasks if row.task_id == task_id), None) if loaded else None
-        if row is None or row.until is not None or row.worker_id != worker.worker_id:
-            return
-        until = now + worker.window
+    async def _whose_lease_ended(self, worker: Worker, names: list[str]) -> list[TaskRow]:
+        """Tasks the worker had last, among whatever it names; read side by side, however many it makes up."""
+        found: list[TaskRow] = []
+        for begin in range(0, len(names), _SIDE_BY_SIDE):
+            some = names[begin : begin + _SIDE_BY_SIDE]
+            jobs = await asyncio.gather(*(self._store.load(name.rpartition("-")[0]) for name in some))
+            for name, loaded in zip(some, jobs, strict=True):
+                rows = () if loaded is None else loaded.tasks
+                found += [row for row in rows if row.task_id == name and row.until is None]
+        return [row for row in found if row.worker_id == worker.worker_id]
+
+    async def _revive(self, worker: Worker, rows: list[TaskRow], now: float) -> None:
+        """A worker names tasks whose lease has ended: they count again unless they were handed out meanwhile."""
+        until, worker_id = now + worker.window, worker.worker_id
         await self._store.renew(
-            [Renewal(task_id=task_id, attempt=row.attempt, worker_id=worker.worker_id, until=until)]
+            [Renewal(task_id=row.task_id, attempt=row.attempt, worker_id=worker_id, until=until) for row in rows]
         )
-        for current in await self._store.leases(worker.worker_id):
-            if current.task_id == task_id:
+        named = {row.task_id for row in rows}
+        for current in await self._store.leases(worker_id):
+            if current.task_id in named:
                 await self._passed(current, now)
         self._runner.expect(until)
 
@@ -377,6 +385,15 @@ class Desk:
         ids.update(dict.fromkeys(name for name in named if name not in known))
         return list(ids)
 
+
+_SIDE_BY_SIDE = 100
+"""Jobs that are read at once."""
+
+LONGEST_MESSAGE = 16 * 1024
+"""Characters of an error's message that are kept: each attempt writes its own into the job's history."""
+
+LONGEST_NEWS = 1024
+"""Characters of what a task says of its progress that are kept."""
 
 _NOT_THE_WORKERS = frozenset({"INVALID_INPUT_ERROR", "INTERRUPTED", "SKILL_UNKNOWN_ERROR"})
 
@@ -393,12 +410,22 @@ def _share(value: Any) -> float | None:
     return float(min(max(0.0, value), 1.0))
 
 
+def _told(message: Any) -> str | None:
+    """What a task says of its progress, as JSON can hold it."""
+    return _kept(message, LONGEST_NEWS).encode("utf-8", "replace").decode() if isinstance(message, str) else None
+
+
 def _error(result: TaskResult) -> dict[str, Any] | None:
     """The error of a failure; old workers send a plain text, and some send none."""
     error = result.error
     if error is None:
         return None if result.status != "failure" else {"code": "TRANSIENT_ERROR", "message": "", "details": None}
     if isinstance(error, str):
-        return {"code": "TRANSIENT_ERROR", "message": error, "details": None}
+        return {"code": "TRANSIENT_ERROR", "message": _kept(error, LONGEST_MESSAGE), "details": None}
     plain: dict[str, Any] = copied(error.model_dump(), "error")
-    return plain
+    return {**plain, "message": _kept(error.message, LONGEST_MESSAGE)}
+
+
+def _kept(text: str, longest: int) -> str:
+    """The beginning of a text, and how much is missing."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text) - longest} more characters)"

@@ -52,6 +52,9 @@ LEAST_REPUTATION = 0.1
 _REPUTATIONS = "reputations"
 _WRITE_EVERY = 30.0
 
+MOST_KEYS = 256
+"""What is known of a worker: heartbeats that make up more of it add nothing but what the protocol names."""
+
 REMEMBERED = 16
 """Earlier starts of a worker that are remembered as over."""
 
@@ -229,6 +232,8 @@ class Workers:
         worker.seen_at = now
         worker.status = beat.status or worker.status
         said = beat.model_dump(mode="json", exclude_none=True, exclude=set(_SECRET))
+        if len(worker.doc.keys() | said.keys()) > MOST_KEYS:
+            said = {key: item for key, item in said.items() if key in Heartbeat.model_fields or key in worker.doc}
         skills = skill_names(beat)
         changed = any(worker.doc.get(key) != said[key] for key in said.keys() & _OFFERED)
         worker.doc.update(said)
