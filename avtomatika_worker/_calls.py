@@ -187,7 +187,7 @@ class TaskCalls:
         try:
             await self._operator.depot.exchange(lambda session: _tell(session, content))
         except (APIConnectionError, APIStatusError) as error:
-            logger.warning("An event of task %s could not be told: %s", task.task_id, error)
+            logger.warning("An event of task %r could not be told: %r", task.task_id, error)
 
     async def close(self) -> None:
         """The task has its result: end what still waits."""

@@ -116,7 +116,7 @@ class Delivery:
         except APIConnectionError:
             return 0.0
         except Exception:
-            logger.exception("Delivering the result of task %s failed; it will be sent again", result.task_id)
+            logger.exception("Delivering the result of task %r failed; it will be sent again", result.task_id)
             return 1.0
 
     def _read(self, result: Finished, reply: Reply) -> float | None:
@@ -128,7 +128,7 @@ class Delivery:
         if not 400 <= reply.status < 500 or reply.status in _TRY_AGAIN:
             return retry_after(reply, self._clock)
         logger.warning(
-            "The orchestrator refused the result of task %s (%d): %s", result.task_id, reply.status, error_text(reply)
+            "The orchestrator refused the result of task %r (%d): %r", result.task_id, reply.status, error_text(reply)
         )
         return None
 

@@ -166,7 +166,7 @@ class Hub:
         try:
             finished = await walk(execution, self._shop, link.operator, link.progress.put)
         except Exception as error:
-            logger.exception("Task %s failed in the worker itself", execution.task.task_id)
+            logger.exception("Task %r failed in the worker itself", execution.task.task_id)
             message = f"The worker itself failed: {type(error).__name__}: {error}"
             finished = refusal(execution.task, link.server, ErrorCode.TRANSIENT, message)
         if not execution.started:

@@ -120,7 +120,7 @@ class Session:
         self.hold = answer.poll_timeout or max(self.hold, HOLD)
         logger.info("Registered as %s with %s", self.peer.worker_id, self.peer.target.url)
         if answer.warning:
-            logger.warning("Orchestrator %s warns: %s", self.peer.target.url, answer.warning)
+            logger.warning("Orchestrator %s warns: %r", self.peer.target.url, answer.warning)
 
 
 def refusal_text(what: str, reply: Reply) -> str:

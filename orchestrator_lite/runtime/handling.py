@@ -115,7 +115,7 @@ class Handling:
             raise
         except BaseException as error:  # such as `sys.exit()` and the `fail()` of a test
             about = {"job_id": job.id}
-            log.warning("handler of %s.%s raised", job.blueprint, job.current_state, exc_info=error, extra=about)
+            log.warning("handler of %r.%r raised", job.blueprint, job.current_state, exc_info=error, extra=about)
             text = f"the handler of state {job.current_state!r} raised {type(error).__name__}: {_said(error)}"
             return self._failed(job, text)
         finally:

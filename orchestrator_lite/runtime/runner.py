@@ -349,7 +349,7 @@ def _tell(version: int, job: Job) -> None:
     quiet = not job.is_final or job.status in {"finished", "cancelled"}
     code = None if job.error is None else job.error.get("code")
     word = job.status if job.is_final else "accepted"
-    message = "job of %s: %s" if code is None else "job of %s: %s (%s)"
+    message = "job of %r: %s" if code is None else "job of %r: %s (%r)"
     arguments = (job.blueprint, word) if code is None else (job.blueprint, word, code)
     log.log(
         logging.DEBUG if quiet else logging.INFO,

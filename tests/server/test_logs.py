@@ -95,3 +95,33 @@ def test_served_at_debug_the_log_tells_no_headers_of_those_who_answer_webhooks(m
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+
+
+@pytest.mark.parametrize("evil", ["x\nERROR forged", "\x1b[2J", "\u2028"])
+def test_what_others_make_up_is_no_line_in_the_logs_of_those_who_embed_the_server(evil, caplog):
+    flow = Blueprint(f"flow {evil}", api_endpoint="/jobs/flow")
+
+    @flow.handler(f"begin {evil}", is_start=True)
+    async def start(initial_data, actions):
+        if initial_data:
+            raise RuntimeError(evil)
+        actions.dispatch_task("greet")
+
+    async def body():
+        with caplog.at_level(logging.DEBUG, logger="orchestrator_lite"):
+            async with serving(flow) as house:
+                worker = await house.registered("w1", "greet")
+                raises, fails = await house.create("/jobs/flow", {evil: evil}), await house.create("/jobs/flow")
+                error = {"code": "INTEGRITY_MISMATCH_ERROR", "message": evil, "details": {evil: evil}}
+                await worker.answer(await worker.task(), "failure", error=error)
+                again = await house.create("/jobs/flow")
+                await worker.answer(await worker.task(), "failure", error={**error, "code": f"PERMANENT_ERROR{evil}"})
+                await worker.send("PATCH", "/workers/w1", json={"status": evil, evil: evil})
+                await house.ended(raises)
+                await house.ended(fails)
+                await house.cancel(again)
+
+    run(body())
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("orchestrator_lite")]
+    assert len(told) > 3
+    assert [text for text in told if not text.isprintable()] == []
