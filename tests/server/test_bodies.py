@@ -78,7 +78,11 @@ def test_a_body_packed_in_an_unknown_way_is_415(how):
     run(check())
 
 
-@pytest.mark.parametrize("body", [b"{}", PACKED["gzip"][:-9], PACKED["gzip"] + b"more", PACKED["deflate"]])
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", PACKED["gzip"][:-9], PACKED["gzip"] + b"more", PACKED["deflate"]],
+    ids=["plain", "cut off", "with more", "deflate"],
+)
 def test_a_body_that_is_not_packed_as_it_says_is_refused(body):
     async def check():
         async with unmoved() as house:
