@@ -14,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from avtomatika_client.protocol.clock import SYSTEM_CLOCK
 from orchestrator_lite._binding import BACKLOG, ListenError, bind, url_of
+from orchestrator_lite._heads import Requests
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +169,7 @@ async def listening(
 
     config = uvicorn.Config(
         until_cut,
+        http=Requests,
         ws=_Sockets,
         ws_max_size=LARGEST_FRAME,
         lifespan="off",

@@ -38,6 +38,9 @@ IDEMPOTENCY_HEADER = {
 """The header's parameter of an operation."""
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_LONGEST_TRACE = 256
+"""Characters; W3C's first version has 55. It goes with every task."""
+
 _NO_DATA = frozenset({"hold", "max_transitions"})
 
 
@@ -168,4 +171,4 @@ def _check_transitions(value: object) -> None:
 
 def _tracing(request: Request) -> dict[str, str]:
     trace = request.headers.get("traceparent")
-    return {} if trace is None else {"traceparent": trace}
+    return {} if trace is None or len(trace) > _LONGEST_TRACE else {"traceparent": trace}
