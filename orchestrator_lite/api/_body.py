@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, MutableMapping
 from functools import partial
+from types import CoroutineType
 from typing import Any, Final, TypeAlias
 
 from avtomatika_client.protocol.clock import Clock
@@ -99,6 +100,8 @@ class Body:
     async def _arrived(self) -> Message:
         """The next message; what is there already costs no timer."""
         receiving: Any = self._receive()
+        if type(receiving) is not CoroutineType:  # a server may return anything that can be awaited
+            receiving = _awaited(receiving)
         try:
             waits_for = receiving.send(None)
         except StopIteration as there:
@@ -113,6 +116,10 @@ class Body:
                 return await _Begun(receiving, waits_for)
         except TimeoutError as error:
             raise Refused(408, "The request's body came too slowly", {"Connection": "close"}) from error
+
+
+async def _awaited(receiving: Awaitable[Message]) -> Message:
+    return await receiving
 
 
 class _Begun:

@@ -10,7 +10,8 @@ import zlib
 import httpx
 import pytest
 
-from orchestrator_lite.api._body import PACE, PATIENCE
+from orchestrator_lite.api._body import PACE, PATIENCE, Body
+from orchestrator_lite.api._site import Bound
 from tests._support.clocks import JumpingClock
 from tests._support.house import House, serving, soon
 from tests.conftest import run
@@ -187,5 +188,25 @@ def test_a_length_that_is_none_is_400(length):
             said = await soon(asyncio.ensure_future(reader.read()))
             assert said.startswith(b"HTTP/1.1 400"), said
             writer.close()
+
+    run(check())
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_server_may_hand_over_a_body_as_anything_that_can_be_awaited(late):
+    message = {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def check():
+        loop = asyncio.get_running_loop()
+
+        def receive() -> asyncio.Future[dict[str, object]]:
+            future = loop.create_future()
+            if late:
+                loop.call_soon(future.set_result, message)
+            else:
+                future.set_result(message)
+            return future
+
+        assert await Body(receive, [], Bound(10), JumpingClock())() == message
 
     run(check())
