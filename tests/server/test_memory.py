@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ def test_a_job_that_has_ended_leaves_no_object_behind(monkeypatch):
                     await one_of_everything(house, worker, part * 100 + number)
                 gc.collect()
                 counts.append(len(gc.get_objects()))
-            grown = [after - before for before, after in zip(counts[1:], counts[2:], strict=False)]
+            grown = [after - before for before, after in pairwise(counts[1:])]
             assert min(grown) < 100, counts  # of a single list or dict a job it would be 100 and more each time
 
     run(body())
